@@ -123,7 +123,7 @@ class Candidate:
         return sum(s.flash_bytes for s in self.steps or ())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Lowered:
     """An operator with the chosen steps and all candidates (for the report)."""
 

@@ -1,0 +1,145 @@
+"""Compile a chain of graphs to a self-contained folder of C."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from trecx.codegen.emitter import ModelInfo, check_prefix, emit_header, emit_source
+from trecx.codegen.lowering import Lowered, LoweringOptions
+from trecx.codegen.plan_check import check_plan
+from trecx.codegen.planner import MemoryPlan, plan_memory
+from trecx.codegen.program import Program, build_program
+from trecx.codegen.select import lower_chain
+from trecx.files import atomic_folder
+from trecx.ir.graph import Graph
+from trecx.ir.passes import optimise
+from trecx.ir.verify import verify
+
+RUNTIME_SOURCES = ("runtime/exit_policy.c",)
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledModel:
+    """Generated C and what was decided for it.
+
+    sources: paths relative to the deploy folder that the model needs. weight_bytes: constant arrays.
+    """
+
+    prefix: str
+    header: str
+    source: str
+    sources: tuple[str, ...]
+    program: Program
+    plan: MemoryPlan
+    options: LoweringOptions
+    info: ModelInfo
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(t.step.flash_bytes for t in self.program.steps)
+
+    @property
+    def estimated_instructions(self) -> int:
+        return sum(t.step.instructions for t in self.program.steps)
+
+    def report(self) -> dict:
+        """Choices, alternatives and the memory plan, for JSON."""
+        return {
+            "prefix": self.prefix,
+            "isa": self.options.isa.value,
+            "optimize": self.options.optimize.value,
+            "weight_bytes": self.weight_bytes,
+            "estimated_instructions": self.estimated_instructions,
+            "memory": self.plan.to_json(),
+            "operators": [
+                _operator_report(k, low)
+                for k, segment in enumerate(self.program.lowered)
+                for low in segment
+            ],
+        }
+
+
+def compile_chain(
+    graphs: list[Graph],
+    prefix: str,
+    *,
+    digest: str,
+    options: LoweringOptions,
+    policies: tuple = (),
+    arena_symbol: str | None = None,
+) -> CompiledModel:
+    """Passes, kernel choice, memory plan, C text.
+
+    graphs: the segments in order. policies: one trecx.policies.DeviceCall for each exit but the
+    last. Raises UnsupportedModelError when an operator has no kernel, InputError on a bad prefix.
+    """
+    check_prefix(prefix)
+    graphs = [optimise(graph) for graph in graphs]
+    for graph in graphs:
+        verify(graph)
+    program = build_program(graphs, lower_chain(graphs, options))
+    plan = plan_memory(program)
+    check_plan(program, plan)
+    stamp = f"--isa {options.isa.value} --optimize {options.optimize.value}"
+    if options.flash_budget is not None:
+        stamp += f" --flash-budget {options.flash_budget}"
+    info = ModelInfo(prefix, digest, stamp, tuple(policies), arena_symbol)
+    sources = sorted({f"kernels/{s}" for t in program.steps for s in t.step.sources})
+    return CompiledModel(
+        prefix=prefix,
+        header=emit_header(program, plan, info),
+        source=emit_source(program, plan, info),
+        sources=(*RUNTIME_SOURCES, *sources),
+        program=program,
+        plan=plan,
+        options=options,
+        info=info,
+    )
+
+
+def write_library(model: CompiledModel, deploy: Path, out: Path) -> list[Path]:
+    """Write the model with all the sources it needs to `out`; returns the C files.
+
+    deploy: the folder of trecx's C sources. An existing library at `out` is replaced as a whole.
+    """
+    with atomic_folder(out, "sources.txt") as work:
+        (work / f"{model.prefix}.h").write_text(model.header)
+        (work / f"{model.prefix}.c").write_text(model.source)
+        for source in model.sources:
+            target = work / "trecx" / source
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(deploy / source, target)
+        shutil.copytree(deploy / "include" / "trecx", work / "include" / "trecx")
+        (work / "report.json").write_text(json.dumps(model.report(), indent=2) + "\n")
+        names = [f"{model.prefix}.c", *(f"trecx/{s}" for s in model.sources)]
+        (work / "sources.txt").write_text("\n".join(names) + "\n")
+    return [out / f"{model.prefix}.c", *(out / "trecx" / s for s in model.sources)]
+
+
+def _operator_report(segment: int, low: Lowered) -> dict:
+    return {
+        "segment": segment,
+        "index": low.operator.index,
+        "kind": low.operator.kind,
+        "output": low.operator.output.name,
+        "shape": list(low.operator.output.shape),
+        "isa": low.chosen.isa.value,
+        "scheme": low.chosen.scheme,
+        "estimated_instructions": low.chosen.instructions,
+        "flash_bytes": low.chosen.flash_bytes,
+        "scratch_bytes": max((s.scratch_bytes for s in low.steps), default=0),
+        "alternatives": [
+            {
+                "isa": c.isa.value,
+                "scheme": c.scheme,
+                "estimated_instructions": c.instructions if c.steps is not None else None,
+                "flash_bytes": c.flash_bytes if c.steps is not None else None,
+                "rejected": c.rejected,
+            }
+            for c in low.candidates
+            if c is not low.chosen
+        ],
+    }

@@ -1,0 +1,80 @@
+"""The whole network as one straight line of steps: what the planner and the emitter work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trecx.codegen.lowering import Lowered, Step
+from trecx.errors import InputError, VerificationError
+from trecx.ir.graph import Graph, Tensor
+
+ALIAS_KINDS = ("RESHAPE",)
+
+
+@dataclass(frozen=True, eq=False)
+class TimedStep:
+    """A step with its place in the line: `time` counts over all segments."""
+
+    time: int
+    segment: int
+    operator_index: int
+    step: Step
+
+
+@dataclass(eq=False)
+class Program:
+    """Segments lowered to steps, and the classes of tensors that share one buffer.
+
+    lowered[k] holds one Lowered per operator of graphs[k]; `representative` maps each tensor to
+    the one tensor that stands for its buffer (reshapes and hand-offs share their source's).
+    """
+
+    graphs: list[Graph]
+    lowered: list[list[Lowered]]
+    steps: list[TimedStep] = field(default_factory=list)
+    alias: dict[int, Tensor] = field(default_factory=dict)
+
+    def representative(self, tensor: Tensor) -> Tensor:
+        while id(tensor) in self.alias:
+            tensor = self.alias[id(tensor)]
+        return tensor
+
+    def segment_end(self, segment: int) -> int:
+        """Time of the last step of a segment (of an earlier one, when the segment has none)."""
+        return max((s.time for s in self.steps if s.segment <= segment), default=0)
+
+
+def build_program(graphs: list[Graph], lowered: list[list[Lowered]]) -> Program:
+    """Join lowered segments. Raises InputError when a hand-off does not fit its receiver."""
+    program = Program(graphs, lowered)
+    for graph in graphs:
+        for op in graph.operators:
+            if op.kind in ALIAS_KINDS:
+                program.alias[id(op.output)] = op.inputs[0]
+    for before, after in zip(graphs, graphs[1:], strict=False):
+        _join_handoff(program, before, after)
+    time = 0
+    for segment, operators in enumerate(lowered):
+        for op_index, low in enumerate(operators):
+            for step in low.steps:
+                program.steps.append(TimedStep(time, segment, op_index, step))
+                time += 1
+    return program
+
+
+def _join_handoff(program: Program, before: Graph, after: Graph) -> None:
+    sent = before.outputs[1:] or before.outputs
+    if len(sent) != len(after.inputs):
+        raise InputError(
+            f"segment {after.name!r} takes {len(after.inputs)} tensors, but {before.name!r} hands "
+            f"over {len(sent)}"
+        )
+    for source, target in zip(sent, after.inputs, strict=True):
+        if source.shape != target.shape or not source.quant.same_as(target.quant):
+            raise InputError(
+                f"hand-off {source.name!r} {source.shape} does not match input {target.name!r} "
+                f"{target.shape} in shape or quantisation: cut both segments from one model"
+            )
+        if program.representative(source) is target:
+            raise VerificationError(f"hand-off {source.name!r} is its own source")
+        program.alias[id(target)] = source

@@ -1,0 +1,68 @@
+"""Choose one kernel for every operator of a chain, under the weight policy."""
+
+from __future__ import annotations
+
+from trecx.codegen.lowering import (
+    Candidate,
+    Lowered,
+    LoweringOptions,
+    Optimize,
+    candidates,
+    require_possible,
+)
+from trecx.codegen.program import ALIAS_KINDS
+from trecx.ir.graph import Graph, Operator
+
+BALANCED_SLACK = 1.05  # packed weights may exceed the int8 weights by padding
+SMALL_TABLE_BYTES = 1536  # tables below this are not "widened weights"
+
+
+def lower_chain(graphs: list[Graph], options: LoweringOptions) -> list[list[Lowered]]:
+    """Lower every operator; raises UnsupportedModelError when one has no kernel."""
+    chain = [[_lower(op, options) for op in graph.operators] for graph in graphs]
+    if options.optimize is Optimize.SPEED and options.flash_budget is not None:
+        _respect_budget([low for segment in chain for low in segment], options.flash_budget)
+    return chain
+
+
+def _lower(op: Operator, options: LoweringOptions) -> Lowered:
+    if op.kind in ALIAS_KINDS:
+        alias = Candidate(options.isa, "alias", [])
+        return Lowered(op, alias, [alias])
+    found = candidates(op, options.isa)
+    possible = require_possible(op, found)
+    if options.optimize is Optimize.SIZE:
+        chosen = min(possible, key=lambda c: (c.flash_bytes > _allowed(op), c.instructions))
+    elif options.optimize is Optimize.BALANCED:
+        chosen = min(possible, key=lambda c: (c.flash_bytes > _allowed(op), c.instructions))
+    else:
+        chosen = min(possible, key=lambda c: c.instructions)
+    return Lowered(op, chosen, found)
+
+
+def _allowed(op: Operator) -> float:
+    """Bytes of constants an operator may use when weights stay at their int8 size."""
+    weights = sum(t.nbytes for t in op.inputs[1:] if t is not None and t.is_constant)
+    channels = op.output.shape[-1] if op.output.shape else 1
+    requantisation = 12 * (channels + 4)  # multiplier, shift and folded offset of each channel
+    return BALANCED_SLACK * weights + requantisation + SMALL_TABLE_BYTES
+
+
+def _respect_budget(lowered: list[Lowered], budget: int) -> None:
+    """Give back the widened weights that save least per byte until the total fits."""
+    total = sum(low.chosen.flash_bytes for low in lowered)
+    while total > budget:
+        best = None
+        for low in lowered:
+            for other in low.candidates:
+                saved = low.chosen.flash_bytes - other.flash_bytes if other.steps is not None else 0
+                if saved <= 0:
+                    continue
+                price = (other.instructions - low.chosen.instructions) / saved
+                if best is None or price < best[0]:
+                    best = (price, low, other, saved)
+        if best is None:
+            return
+        _, low, other, saved = best
+        low.chosen = other
+        total -= saved
