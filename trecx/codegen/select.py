@@ -32,7 +32,7 @@ def _lower(op: Operator, options: LoweringOptions) -> Lowered:
     found = candidates(op, options.isa)
     possible = require_possible(op, found)
     if options.optimize is Optimize.SIZE:
-        chosen = min(possible, key=lambda c: (c.flash_bytes > _allowed(op), c.instructions))
+        chosen = min(possible, key=lambda c: (c.flash_bytes, c.instructions))
     elif options.optimize is Optimize.BALANCED:
         chosen = min(possible, key=lambda c: (c.flash_bytes > _allowed(op), c.instructions))
     else:

@@ -11,7 +11,7 @@ PASSES = (drop_identity, fold_pad)
 
 
 def optimise(graph: Graph) -> Graph:
-    """A rewritten copy of `graph`; tensors are shared, operators are not. Inputs and outputs stay."""
+    """A rewritten copy of `graph`: same tensors, new operators, same inputs and outputs."""
     graph = Graph(
         graph.name,
         list(graph.inputs),

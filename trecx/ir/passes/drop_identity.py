@@ -1,4 +1,4 @@
-"""Remove operators that change nothing: QUANTIZE between equal parameters, full SLICE, empty PAD."""
+"""Remove operators that change nothing: QUANTIZE to equal parameters, full SLICE, empty PAD."""
 
 from __future__ import annotations
 
