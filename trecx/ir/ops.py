@@ -101,7 +101,7 @@ class PadAttrs:
 
 @dataclass(frozen=True)
 class NoAttrs:
-    """RESHAPE, RELU, RELU6, QUANTIZE."""
+    """RESHAPE, RELU, RELU6, QUANTIZE, LOGISTIC."""
 
 
 ATTRS = {
@@ -123,6 +123,7 @@ ATTRS = {
     "RELU": NoAttrs,
     "RELU6": NoAttrs,
     "QUANTIZE": NoAttrs,
+    "LOGISTIC": NoAttrs,
 }
 
 SUPPORTED_KINDS = tuple(sorted(ATTRS))
@@ -148,7 +149,8 @@ def small_flops(op: Operator) -> int:
     """Operations of the operators that have no MACs, one per element read or written.
 
     ADD, RELU, QUANTIZE: one per output value; pools, MEAN, REDUCE_MAX: one per input value
-    (the additions or comparisons); SOFTMAX: three per value (exponential, sum, division).
+    (the additions or comparisons); SOFTMAX and LOGISTIC: three per value (exponential, sum,
+    division).
     Data movement (RESHAPE, CONCATENATION, SLICE, PAD) counts nothing.
     """
     if op.kind in ("ADD", "RELU", "RELU6", "QUANTIZE"):
@@ -157,7 +159,7 @@ def small_flops(op: Operator) -> int:
         return op.output.size * math.prod(op.attrs.filter)
     if op.kind in ("MEAN", "REDUCE_MAX"):
         return op.inputs[0].size
-    if op.kind == "SOFTMAX":
+    if op.kind in ("SOFTMAX", "LOGISTIC"):
         return 3 * op.output.size
     return 0
 
