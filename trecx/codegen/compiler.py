@@ -25,7 +25,7 @@ RUNTIME_SOURCES = ("runtime/exit_policy.c",)
 class CompiledModel:
     """Generated C and what was decided for it.
 
-    sources: paths relative to the deploy folder that the model needs. weight_bytes: constant arrays.
+    sources: what the model needs of the deploy folder, as paths relative to it.
     """
 
     prefix: str

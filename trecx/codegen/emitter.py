@@ -98,7 +98,7 @@ int {p}_tail(trecx_result *result);
 #define {p.upper()}_SEGMENTS {len(program.graphs)}
 #define {p.upper()}_ARENA_BYTES {plan.arena_bytes}
 
-/* Where the input lives, {first.nbytes} bytes inside the arena; filling it directly saves a copy. */
+/* Where the input lives: {first.nbytes} bytes of the arena. Filling it directly saves a copy. */
 int8_t *{p}_input(void);
 
 /* One inference with the exit decision. Returns TRECX_OK or a negative error. */

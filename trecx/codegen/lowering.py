@@ -62,8 +62,9 @@ class Blob:
 class Step:
     """One kernel call.
 
-    kernel: C symbol. sources: files under deploy/kernels. header: under deploy/include/trecx/kernels.
-    params_type: C struct type; params: field name -> int, float-free tuple of ints, Blob or None (NULL).
+    kernel: C symbol. sources: files under deploy/kernels.
+    header: file under deploy/include/trecx/kernels.
+    params_type: C struct type; params: field name -> int, tuple of ints, Blob or None (NULL).
     inputs, outputs: activation tensors, in the order of the kernel's arguments.
     overlap: input position -> gap in bytes; the kernel is correct when the output begins at
         least that many bytes before that input, even if both overlap (0: in place).

@@ -44,8 +44,8 @@ class Buffer:
 class MemoryPlan:
     """The result: offsets from the start of the arena, in bytes.
 
-    lower_bound: the largest sum of bytes that must exist at one time (overlaps used); no plan can be
-    smaller. handoff_bytes: what stays alive across each exit decision, per boundary.
+    lower_bound: the largest sum of bytes that must exist at one time, overlaps used; no plan can
+    be smaller. handoff_bytes: what stays alive across each exit decision, per boundary.
     """
 
     buffers: list[Buffer]

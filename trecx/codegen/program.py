@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from trecx.codegen.lowering import Lowered, Step
 from trecx.errors import InputError, VerificationError
@@ -51,7 +52,7 @@ def build_program(graphs: list[Graph], lowered: list[list[Lowered]]) -> Program:
         for op in graph.operators:
             if op.kind in ALIAS_KINDS:
                 program.alias[id(op.output)] = op.inputs[0]
-    for before, after in zip(graphs, graphs[1:], strict=False):
+    for before, after in pairwise(graphs):
         _join_handoff(program, before, after)
     time = 0
     for segment, operators in enumerate(lowered):
