@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trecx.codegen.emitter import ModelInfo, check_prefix, emit_header, emit_source
 from trecx.codegen.lowering import Lowered, LoweringOptions
+from trecx.codegen.order import order_for_memory
 from trecx.codegen.plan_check import check_plan
 from trecx.codegen.planner import MemoryPlan, plan_memory
 from trecx.codegen.program import Program, build_program
@@ -80,7 +81,13 @@ def compile_chain(
     graphs = [optimise(graph) for graph in graphs]
     for graph in graphs:
         verify(graph)
-    program = build_program(graphs, lower_chain(graphs, options))
+    lowered = lower_chain(graphs, options)
+    for k, graph in enumerate(graphs):
+        order = order_for_memory(graph, lowered[k])
+        graph.operators = [graph.operators[i] for i in order]
+        lowered[k] = [lowered[k][i] for i in order]
+        verify(graph)
+    program = build_program(graphs, lowered)
     plan = plan_memory(program)
     check_plan(program, plan)
     stamp = f"--isa {options.isa.value} --optimize {options.optimize.value}"
