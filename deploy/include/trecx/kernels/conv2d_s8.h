@@ -1,0 +1,39 @@
+/* CONV_2D, int8. Any kernel size, stride, dilation, padding and number of groups. */
+#ifndef TRECX_KERNELS_CONV2D_S8_H
+#define TRECX_KERNELS_CONV2D_S8_H
+
+#include <stdint.h>
+
+/* Layouts, last index fastest:
+ *   input   [input_height][input_width][input_channels]
+ *   weights [output_channels][kernel_height][kernel_width][kernel_channels]
+ *   output  [output_height][output_width][output_channels]
+ *
+ * Output channel o reads the kernel_channels input channels from (o / group_outputs) *
+ * kernel_channels on; one group: kernel_channels = input_channels, group_outputs =
+ * output_channels. Taps in the padding count as the input's zero point.
+ *
+ * bias: one a channel. multiplier, shift: requantisation of each channel (trecx/arith.h).
+ * input_offset: minus the input's zero point, -127 to 128.
+ * activation_min <= activation_max, both from -128 to 127.
+ * 255 times the sum of |weights| of one output channel must be below 2^31. */
+typedef struct {
+  int32_t input_height, input_width, input_channels;
+  int32_t output_height, output_width, output_channels;
+  int32_t kernel_height, kernel_width, kernel_channels, group_outputs;
+  int32_t stride_height, stride_width;
+  int32_t dilation_height, dilation_width;
+  int32_t pad_top, pad_left;
+  int32_t input_offset, output_offset;
+  int32_t activation_min, activation_max;
+  const int8_t *weights;
+  const int32_t *bias;
+  const int32_t *multiplier;
+  const int8_t *shift;
+} trecx_conv2d_s8_params;
+
+/* scratch: not used, may be NULL. */
+void trecx_conv2d_s8(const trecx_conv2d_s8_params *params, const int8_t *input, int8_t *output,
+                     void *scratch);
+
+#endif
