@@ -1,5 +1,7 @@
 """Exit policies: host rules, integer device forms, calibration and evaluation. NumPy only."""
 
+from trecx.policies.bootstrap import Estimate, Resamples
+from trecx.policies.calibration import Budget, CalibrationResult, Guarantee, calibrate
 from trecx.policies.device import (
     NEVER,
     Confidence,
@@ -11,6 +13,9 @@ from trecx.policies.device import (
     from_manifest,
     predicted_class,
 )
+from trecx.policies.evaluation import Evaluation, evaluate
+from trecx.policies.families import FAMILIES, family
+from trecx.policies.outputs import ChainOutputs, PathCosts, SplitRole, stop_segments
 from trecx.policies.rules import (
     ClassThresholds,
     Entropy,
@@ -23,21 +28,35 @@ from trecx.policies.rules import (
 )
 
 __all__ = [
+    "FAMILIES",
     "NEVER",
+    "Budget",
+    "CalibrationResult",
+    "ChainOutputs",
     "ClassThresholds",
     "Confidence",
     "DeviceCall",
     "DevicePolicy",
     "Entropy",
+    "Estimate",
+    "Evaluation",
+    "Guarantee",
     "LearnedConfidence",
     "Margin",
     "MaxSoftmax",
+    "PathCosts",
+    "Resamples",
     "Rule",
+    "SplitRole",
     "TableSum",
     "TopClassThresholds",
     "TopMargin",
+    "calibrate",
     "dequantize",
+    "evaluate",
+    "family",
     "from_manifest",
     "predicted_class",
     "rule_from_manifest",
+    "stop_segments",
 ]
