@@ -1,0 +1,21 @@
+"""Early exits: graft them onto Keras models, train them. Keras is imported on first use."""
+
+import importlib
+
+_HOME = {
+    "EarlyExitModel": "graft",
+    "Progress": "training",
+    "TrainedModel": "trained",
+    "add_exit": "graft",
+    "add_exits": "graft",
+    "load_trained": "trained",
+    "predict": "trained",
+    "train": "training",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,92 @@
+"""Training state on disk: every variable, where training stands, and how it was started.
+
+One .npz file without pickled objects, written under a temporary name, flushed, then renamed: after
+a crash at any moment the file holds the last completed epoch.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from trecx.errors import TrainingError
+
+FORMAT = 1
+
+
+@dataclass
+class Checkpoint:
+    """State after `epochs_done` epochs.
+
+    identity: what must be the same to resume (recipe, task, data, seed), as JSON types.
+    history: one dict of figures an epoch.
+    """
+
+    identity: dict[str, Any]
+    epochs_done: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def save(path: Path, state: Checkpoint, variables: Sequence) -> None:
+    """Write `state` and the values of `variables` atomically."""
+    meta = json.dumps({"format": FORMAT, **vars(state)})
+    arrays = {f"v{n:04d}": ops.convert_to_numpy(v) for n, v in enumerate(variables)}
+    write_atomically(path, lambda f: np.savez(f, meta=np.array(meta), **arrays))
+
+
+def load(path: Path, identity: dict[str, Any], variables: Sequence) -> Checkpoint:
+    """Read a checkpoint into `variables`.
+
+    Raises `TrainingError` when the file is unreadable, or when its identity differs from
+    `identity`: continuing would give a model that neither recipe describes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            arrays = [file[f"v{n:04d}"] for n in range(len(file.files) - 1)]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"{path} is not a readable checkpoint: {error}") from None
+    if meta.pop("format", None) != FORMAT:
+        raise TrainingError(f"{path} was written by another version of trecx")
+    state = Checkpoint(**meta)
+    _check_same(path, state.identity, identity)
+    if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
+        raise TrainingError(f"{path} belongs to another network: its variables differ")
+    for variable, value in zip(variables, arrays, strict=True):
+        variable.assign(value)
+    return state
+
+
+def write_atomically(path: Path, write) -> None:
+    """Call write(file) on a temporary file beside `path`, flush it to disk, and rename it."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    differing = [
+        f"{where} was {before!r}, now {after!r}" for where, before, after in _differences(old, new)
+    ]
+    if differing:
+        raise TrainingError(
+            f"{path} was started differently and cannot be resumed: {'; '.join(differing[:4])}. "
+            "Start with the same settings, or in another folder"
+        )
+
+
+def _differences(old, new, where=""):
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+    elif old != new:
+        yield where, old, new

@@ -1,0 +1,69 @@
+"""The Keras model that trains all exits in one compiled step, on any backend."""
+
+import keras
+from keras import ops
+
+from trecx.exits.graft import EarlyExitModel
+from trecx.exits.methods.method import Method
+from trecx.task import Recipe
+
+
+class JointModel(keras.Model):
+    """A functional model with a method's loss over all its outputs; build with `joint_model`."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        outputs = y_pred if isinstance(y_pred, (list, tuple)) else [y_pred]
+        classes = self.class_count
+        target = ops.one_hot(y, classes, dtype="float32")
+        if self.label_smoothing:
+            target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
+        loss = self.method.loss(target, outputs, self.exit_specs, self.progress)
+        for regularisation in self.losses:
+            loss = loss + regularisation
+        return loss
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        outputs = y_pred if isinstance(y_pred, (list, tuple)) else [y_pred]
+        for metric, output in zip(self.exit_metrics, outputs, strict=True):
+            metric.update_state(y, self.method.class_scores(output))
+        return self.get_metrics_result()
+
+
+def joint_model(
+    network: EarlyExitModel, method: Method, recipe: Recipe, classes: int
+) -> JointModel:
+    """A compiled `JointModel` that shares the layers of `network`.
+
+    Its `progress` variable must be set before each epoch to completed epochs / epochs.
+    """
+    model = JointModel(network.model.inputs[0], network.model.outputs, name=network.model.name)
+    model.method = method
+    model.exit_specs = network.exits
+    model.class_count = classes
+    model.label_smoothing = recipe.label_smoothing
+    model.progress = keras.Variable(0.0, trainable=False, name="progress", dtype="float32")
+    model.exit_metrics = [
+        keras.metrics.SparseCategoricalAccuracy(name=f"{name}_accuracy")
+        for name in output_names(len(network.exits))
+    ]
+    # XLA on the CPU is slower for these networks than the backend's own kernels.
+    model.compile(optimizer=_optimizer(recipe), jit_compile=_jit())
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def output_names(exits: int) -> list[str]:
+    """Names of a network's outputs: exit1, exit2, ..., final."""
+    return [f"exit{n}" for n in range(1, exits + 1)] + ["final"]
+
+
+def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    if not recipe.weight_decay:
+        return keras.optimizers.Adam(recipe.learning_rate)
+    optimizer = keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _jit() -> bool | str:
+    return False if keras.backend.backend() == "tensorflow" else "auto"

@@ -1,0 +1,25 @@
+"""Early-exit methods: how a network with exits is trained, and when it stops at one.
+
+A method is one module and one row in `METHODS`. See `trecx.exits.methods.method.Method`.
+"""
+
+from trecx.errors import InputError
+from trecx.exits.methods.base import Base
+from trecx.exits.methods.method import Method
+from trecx.exits.methods.t_recx import TRecx
+from trecx.task import Recipe, nearest
+
+METHODS: dict[str, type[Method]] = {
+    "base": Base,
+    "t-recx": TRecx,
+}
+
+
+def make_method(recipe: Recipe) -> Method:
+    """The method of a recipe. Raises `InputError` for an unknown name or unknown options."""
+    if recipe.method not in METHODS:
+        raise InputError(f"unknown method {recipe.method!r}; {nearest(recipe.method, METHODS)}")
+    try:
+        return METHODS[recipe.method](**recipe.method_options)
+    except TypeError as error:
+        raise InputError(f"method {recipe.method!r}: {error}") from None

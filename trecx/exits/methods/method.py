@@ -1,0 +1,49 @@
+"""What every early-exit method provides."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from trecx.exits.graft import EarlyExitModel, add_exits, without_exits
+from trecx.task import ExitSpec
+
+# Below every probability that matters, so that log never meets zero.
+FLOOR = 1e-30
+
+
+class Method:
+    """A training procedure for a network with exits.
+
+    exit_policy: name of the policy that the method was published with.
+    """
+
+    exit_policy = "max-softmax"
+
+    def graft(self, base: keras.Model, exits: Sequence[ExitSpec]) -> EarlyExitModel:
+        """The network to train, built on `base`."""
+        return add_exits(base, exits) if exits else without_exits(base)
+
+    def on_epoch_begin(self, network: EarlyExitModel, epoch: int, epochs: int) -> None:
+        """Called before each epoch, counted from 0."""
+
+    def loss(self, target, outputs: Sequence[Any], exits: Sequence[ExitSpec], progress):
+        """The scalar loss of a batch, computed with `keras.ops`.
+
+        Args:
+            target: class distribution, shape (batch, classes), smoothed if the recipe says so.
+            outputs: the network's outputs, exits first.
+            exits: their specifications.
+            progress: scalar tensor, completed epochs / epochs.
+        """
+        raise NotImplementedError
+
+    def class_scores(self, output):
+        """The class probabilities within an exit's output."""
+        return output
+
+
+def cross_entropy(target, probabilities):
+    """Mean over the batch of -sum target log p; both of shape (batch, classes)."""
+    return -ops.mean(ops.sum(target * ops.log(ops.maximum(probabilities, FLOOR)), axis=-1))

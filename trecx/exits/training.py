@@ -1,0 +1,220 @@
+"""The training loop: epochs, checkpoints, resuming, logs."""
+
+import csv
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from trecx.errors import DataError, InputError, TrainingError
+from trecx.exits import checkpoint
+from trecx.exits.joint import JointModel, joint_model
+from trecx.exits.methods import make_method
+from trecx.exits.trained import TrainedModel, predict, save_trained
+from trecx.task import DataSplits, Recipe, Samples, Task
+
+CHECKPOINT_FILE = "checkpoint.npz"
+LOG_FILE = "log.csv"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training run stands; epochs count from 0, `seconds_left` estimates the whole rest."""
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    seconds_left: float
+    figures: dict[str, float]
+
+
+def train(
+    task: Task,
+    recipe: Recipe,
+    data: DataSplits,
+    run_dir: str | Path,
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    base: keras.Model | None = None,
+) -> TrainedModel:
+    """Train `task`'s network by `recipe` and write the result to `run_dir`.
+
+    After each epoch `checkpoint.npz` and `log.csv` are replaced atomically. With `resume`, training
+    goes on from the checkpoint and gives the weights that an uninterrupted run gives.
+
+    Args:
+        base: the network to start from instead of a new one of `task.build`; its layers are
+            shared, so its weights change unless the method freezes them.
+        progress: called after every batch.
+
+    Raises:
+        InputError, DataError: recipe or data do not fit the task, or the folder is in use.
+        TrainingError: the loss is not finite (the last good checkpoint stays), or `resume` with
+            settings that differ from those of the checkpoint.
+    """
+    run_dir = Path(run_dir)
+    _check(recipe, data, run_dir, resume)
+    keras.utils.set_random_seed(seed)
+    method = make_method(recipe)
+    classes = len(data.labels)
+    network = method.graft(base if base is not None else task.build(classes), recipe.exits)
+    model = joint_model(network, method, recipe, classes)
+    variables = [*model.variables, *model.optimizer.variables]
+
+    identity = _identity(task, recipe, data, seed)
+    state = checkpoint.Checkpoint(identity)
+    if resume and (run_dir / CHECKPOINT_FILE).exists():
+        state = checkpoint.load(run_dir / CHECKPOINT_FILE, identity, variables)
+    clock = _Clock(recipe, len(data.train) // recipe.batch_size, state.epochs_done, progress)
+
+    for epoch in range(state.epochs_done, recipe.epochs):
+        method.on_epoch_begin(network, epoch, recipe.epochs)
+        model.optimizer.learning_rate = recipe.learning_rate_at(epoch)
+        model.progress.assign(epoch / recipe.epochs)
+        figures = _train_epoch(model, data.train, recipe, seed, epoch, clock, run_dir)
+        figures |= _accuracies(model, method, data.calibration)
+        state.history.append({"epoch": epoch + 1, **figures})
+        state.epochs_done = epoch + 1
+        checkpoint.save(run_dir / CHECKPOINT_FILE, state, variables)
+        _write_log(run_dir / LOG_FILE, state.history)
+
+    trained = TrainedModel(
+        network.plain(),
+        task.name,
+        tuple(data.labels),
+        recipe,
+        data.name,
+        data.synthetic,
+        seed,
+        method.exit_policy,
+        state.history,
+    )
+    save_trained(trained, run_dir)
+    return trained
+
+
+class EpochBatches(keras.utils.PyDataset):
+    """The shuffled, augmented batches of one epoch; the last incomplete batch is left out.
+
+    Order and augmentation depend on (seed, epoch, batch) alone, so that a resumed run sees what
+    an uninterrupted one does, in whatever order a backend asks for batches.
+    """
+
+    def __init__(self, samples: Samples, recipe: Recipe, seed: int, epoch: int):
+        super().__init__()
+        self.samples = samples
+        self.batch_size = recipe.batch_size
+        self.augmentation = recipe.augmentation
+        self.key = (seed, epoch)
+        self.order = np.random.default_rng(self.key).permutation(len(samples))
+
+    def __len__(self) -> int:
+        return len(self.samples) // self.batch_size
+
+    def __getitem__(self, index: int):
+        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        rng = np.random.default_rng((*self.key, index))
+        inputs = self.samples.augmented(chosen, rng, self.augmentation)
+        return inputs, self.samples.labels[chosen].astype(np.int32)
+
+
+class _Clock(keras.callbacks.Callback):
+    """Stops at a loss that is not finite, and reports progress with the time left."""
+
+    def __init__(self, recipe: Recipe, batches: int, epochs_done: int, report):
+        super().__init__()
+        self.recipe, self.batches, self.report = recipe, batches, report
+        self.first_epoch = self.epoch = epochs_done
+        self.started = time.monotonic()
+        self.bad_batch: int | None = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            self.bad_batch = batch
+            self.model.stop_training = True
+        if self.report is not None:
+            done = (self.epoch - self.first_epoch) * self.batches + batch + 1
+            left = (self.recipe.epochs - self.first_epoch) * self.batches - done
+            seconds = (time.monotonic() - self.started) / done * left
+            figures = {name: float(value) for name, value in logs.items()}
+            self.report(
+                Progress(self.epoch, self.recipe.epochs, batch + 1, self.batches, seconds, figures)
+            )
+
+
+def _train_epoch(
+    model: JointModel, samples, recipe, seed, epoch: int, clock: _Clock, run_dir: Path
+) -> dict[str, float]:
+    clock.epoch = epoch
+    history = model.fit(
+        EpochBatches(samples, recipe, seed, epoch),
+        epochs=1,
+        verbose=0,
+        shuffle=False,
+        callbacks=[clock],
+    )
+    if clock.bad_batch is not None:
+        kept = run_dir / CHECKPOINT_FILE
+        advice = f"{kept} holds epoch {epoch}" if kept.exists() else "no epoch was completed"
+        raise TrainingError(
+            f"the loss must stay finite; it became NaN or infinite in epoch {epoch + 1}, "
+            f"batch {clock.bad_batch + 1}: lower the learning rate ({recipe.learning_rate}). "
+            f"{advice}"
+        )
+    return {name: float(values[-1]) for name, values in history.history.items()}
+
+
+def _accuracies(model: JointModel, method, samples: Samples) -> dict[str, float]:
+    """Accuracy of every output on samples that are not trained on (for the log only)."""
+    outputs = predict(model, samples)
+    return {
+        f"calibration_{metric.name}": float(
+            np.mean(np.argmax(method.class_scores(output), axis=-1) == samples.labels)
+        )
+        for metric, output in zip(model.exit_metrics, outputs, strict=True)
+    }
+
+
+def _identity(task: Task, recipe: Recipe, data: DataSplits, seed: int) -> dict[str, Any]:
+    return {
+        "task": task.name,
+        "recipe": recipe.to_json(),
+        "data": {"name": data.name, "train": len(data.train), "labels": list(data.labels)},
+        "seed": seed,
+        "backend": keras.backend.backend(),
+    }
+
+
+def _check(recipe: Recipe, data: DataSplits, run_dir: Path, resume: bool) -> None:
+    if len(data.train) < recipe.batch_size:
+        raise DataError(
+            f"at least one batch of training samples is needed: {len(data.train)} samples, "
+            f"batch size {recipe.batch_size}"
+        )
+    highest = int(np.max(data.train.labels))
+    if highest >= len(data.labels):
+        raise DataError(f"label {highest} in the data, but only {len(data.labels)} class names")
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the run's folder cannot be written: {error}") from None
+    if not resume and (run_dir / CHECKPOINT_FILE).exists():
+        raise InputError(
+            f"{run_dir} already holds a training run; resume it, or choose another folder"
+        )
+
+
+def _write_log(path: Path, history: list[dict[str, float]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]))
+    writer.writeheader()
+    writer.writerows(history)
+    checkpoint.write_atomically(path, lambda file: file.write(text.getvalue().encode()))
