@@ -1,0 +1,32 @@
+"""SOFTMAX over the last dimension; output scale 1/256, zero point -128."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trecx.ir.fixedpoint import reciprocal
+from trecx.ir.graph import Operator
+from trecx.ir.interpreter.registry import implements
+from trecx.ir.quantize import (
+    INT8_MAX,
+    INT8_MIN,
+    rounding_divide_by_pot,
+    saturating_rounding_doubling_high_mul,
+)
+from trecx.ir.tables import SOFTMAX_SUM_INTEGER_BITS, softmax_exp_table
+
+OUTPUT_BITS = 8
+
+
+@implements("SOFTMAX")
+def softmax(op: Operator, x) -> np.ndarray:
+    table = np.zeros(256, np.int64)
+    exponentials = softmax_exp_table(op.inputs[0].scale, op.attrs.beta)
+    table[: len(exponentials)] = exponentials
+    wide = x.astype(np.int64)
+    exps = table[wide.max(axis=-1, keepdims=True) - wide]
+    total = rounding_divide_by_pot(exps, SOFTMAX_SUM_INTEGER_BITS).sum(axis=-1, keepdims=True)
+    scale, bits = reciprocal(total, SOFTMAX_SUM_INTEGER_BITS)
+    scaled = saturating_rounding_doubling_high_mul(scale, exps)
+    y = rounding_divide_by_pot(scaled, bits + 31 - OUTPUT_BITS) + INT8_MIN
+    return np.clip(y, INT8_MIN, INT8_MAX).astype(np.int8)
