@@ -234,10 +234,23 @@ class FeatureCache:
 
     One .npz file an entry, written under a temporary name and renamed, so that a killed process
     leaves none half-written; an unreadable entry counts as absent.
+
+    required: `store` raises when the folder cannot be written; otherwise it then does nothing.
     """
 
-    def __init__(self, folder: Path | str):
+    def __init__(self, folder: Path | str, *, required: bool = True):
         self.folder = Path(folder)
+        self.required = required
+
+    @classmethod
+    def at(cls, place: Path | str | None) -> "FeatureCache | None":
+        """A cache in the folder `place`; in the user's own cache for "auto"; None for None."""
+        if place is None:
+            return None
+        if place == "auto":
+            user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+            return cls(Path(user) / "trecx", required=False)
+        return cls(place)
 
     @staticmethod
     def key(params: MfccParams, inputs) -> str:
@@ -254,12 +267,14 @@ class FeatureCache:
             return None
 
     def store(self, key: str, arrays: dict[str, np.ndarray]) -> None:
-        """Keep `arrays`. Raises `DataError` when the folder cannot be written."""
+        """Keep `arrays`. Raises `DataError` when a required folder cannot be written."""
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         try:
             write_atomic(self._path(key), buffer.getvalue())
         except (OSError, InputError) as error:
+            if not self.required:
+                return
             raise DataError(
                 f"the feature cache must be a folder that can be written, got {self.folder} "
                 f"({error}): choose another folder, or none"
