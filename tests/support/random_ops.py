@@ -49,11 +49,6 @@ def random_quant(rng, scale: float | None = None) -> QuantParams:
     return QuantParams.per_tensor(scale, zero_point)
 
 
-def constant(name, values, dtype=DType.INT32, quant=None) -> Tensor:
-    values = np.asarray(values, dtype.numpy)
-    return Tensor(name, values.shape, dtype, quant, values)
-
-
 def one_operator(kind, inputs, output, attrs) -> Graph:
     op = Operator(kind, inputs, [output], attrs, 0)
     return Graph(kind.lower(), op.activation_inputs, [output], [op])
@@ -294,7 +289,7 @@ def _random_reduction(rng, kind):
         quant = random_quant(rng, x.scale * math.exp(rng.uniform(-1.5, 1)))
     kept = [1 if i in axes else n for i, n in enumerate(shape) if keep or i not in axes]
     y = activation_tensor(rng, kept, "output", quant)
-    return one_operator(kind, [x, constant("axes", axes)], y, ReduceAttrs(axes, keep))
+    return one_operator(kind, [x], y, ReduceAttrs(axes, keep))
 
 
 def _random_add(rng):
@@ -340,12 +335,8 @@ def _random_slice(rng, kind):
         strides.append(stride)
     x = activation_tensor(rng, shape)
     y = activation_tensor(rng, size, "output", x.quant)
-    end = [b + s * n for b, s, n in zip(begin, strides, size, strict=True)]
-    bounds = [constant("begin", begin), constant("end", end), constant("strides", strides)]
-    if kind == "SLICE":
-        bounds = [bounds[0], constant("size", size)]
     attrs = SliceAttrs(tuple(begin), tuple(size), tuple(strides))
-    return one_operator(kind, [x, *bounds], y, attrs)
+    return one_operator(kind, [x], y, attrs)
 
 
 def _random_pad(rng, kind):
@@ -355,12 +346,8 @@ def _random_pad(rng, kind):
     y = activation_tensor(
         rng, [n + sum(p) for n, p in zip(shape, pads, strict=True)], "output", x.quant
     )
-    inputs = [x, constant("paddings", pads)]
-    value = x.zero_point
-    if kind == "PADV2":
-        value = _size(rng, -128, 127)
-        inputs.append(constant("value", [value], DType.INT8, x.quant))
-    return one_operator(kind, inputs, y, PadAttrs(tuple(pads), value))
+    value = _size(rng, -128, 127) if kind == "PADV2" else x.zero_point
+    return one_operator(kind, [x], y, PadAttrs(tuple(pads), value))
 
 
 def _random_softmax(rng):
@@ -388,7 +375,7 @@ def _random_reshape(rng):
     x = activation_tensor(rng, shape)
     target = _pick(rng, (1, x.size), (1, shape[1] * shape[2], shape[3]), (1, *shape[:0:-1]))
     y = activation_tensor(rng, target, "output", x.quant)
-    return one_operator("RESHAPE", [x, constant("shape", target)], y, NoAttrs())
+    return one_operator("RESHAPE", [x], y, NoAttrs())
 
 
 def random_graph(kind: str, rng: np.random.Generator, hard: bool = False) -> Graph:

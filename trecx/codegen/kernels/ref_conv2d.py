@@ -7,12 +7,13 @@ from trecx.codegen.kernels.common import (
     dot_overflow,
     offset_fields,
     requantisation_fields,
+    window_fields,
 )
+from trecx.codegen.kernels.geometry import window_gap
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.ops import macs
 
-# Measured on a Cortex-M4 at -O2; they only rank the reference against the optimised kernels.
 INSTRUCTIONS_PER_MAC = 6
 INSTRUCTIONS_PER_TAP = 14
 INSTRUCTIONS_PER_OUTPUT = 50
@@ -29,32 +30,19 @@ class RefConv2D(KernelChoice):
 
     def lower(self, op: Operator) -> list[Step]:
         source, weights = op.inputs[0], op.inputs[1]
-        _, height, width, channels = source.shape
-        _, out_height, out_width, out_channels = op.output.shape
-        _, kernel_height, kernel_width, kernel_channels = weights.shape
+        in_channels, out_channels = source.shape[3], op.output.shape[3]
+        kernel, depth = weights.shape[1:3], weights.shape[3]
         params = {
-            "input_height": height,
-            "input_width": width,
-            "input_channels": channels,
-            "output_height": out_height,
-            "output_width": out_width,
+            **window_fields(op, kernel),
+            "input_channels": in_channels,
             "output_channels": out_channels,
-            "kernel_height": kernel_height,
-            "kernel_width": kernel_width,
-            "kernel_channels": kernel_channels,
-            "group_outputs": out_channels * kernel_channels // channels,
-            "stride_height": op.attrs.stride[0],
-            "stride_width": op.attrs.stride[1],
-            "dilation_height": op.attrs.dilation[0],
-            "dilation_width": op.attrs.dilation[1],
-            "pad_top": op.attrs.padding.top,
-            "pad_left": op.attrs.padding.left,
+            "kernel_channels": depth,
+            "group_outputs": out_channels * depth // in_channels,
             **offset_fields(op),
             "weights": Blob("int8_t", weights.data.reshape(-1), align=1),
             "bias": Blob("int32_t", bias_values(op)),
             **requantisation_fields(op),
         }
-        taps = op.output.size * kernel_height * kernel_width
         return [
             Step(
                 kernel="trecx_conv2d_s8",
@@ -64,8 +52,9 @@ class RefConv2D(KernelChoice):
                 params=params,
                 inputs=(source,),
                 outputs=(op.output,),
+                overlap={0: window_gap(op, by_channel=False)},
                 instructions=INSTRUCTIONS_PER_MAC * macs(op)
-                + INSTRUCTIONS_PER_TAP * taps
+                + INSTRUCTIONS_PER_TAP * op.output.size * kernel[0] * kernel[1]
                 + INSTRUCTIONS_PER_OUTPUT * op.output.size,
                 scheme=self.scheme,
             )
