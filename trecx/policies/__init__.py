@@ -1,5 +1,6 @@
 """Exit policies: host rules, integer device forms, calibration and evaluation. NumPy only."""
 
+from trecx.policies.benefit import LOSSES, BenefitCurve, Pick, benefit_curve
 from trecx.policies.bootstrap import Estimate, Resamples
 from trecx.policies.calibration import Budget, CalibrationResult, Guarantee, calibrate
 from trecx.policies.device import (
@@ -16,6 +17,7 @@ from trecx.policies.device import (
 from trecx.policies.evaluation import Evaluation, evaluate
 from trecx.policies.families import FAMILIES, family
 from trecx.policies.outputs import ChainOutputs, PathCosts, SplitRole, stop_segments
+from trecx.policies.overthinking import Mitigation, Overthinking, analyse_overthinking
 from trecx.policies.rules import (
     ClassThresholds,
     Entropy,
@@ -29,7 +31,9 @@ from trecx.policies.rules import (
 
 __all__ = [
     "FAMILIES",
+    "LOSSES",
     "NEVER",
+    "BenefitCurve",
     "Budget",
     "CalibrationResult",
     "ChainOutputs",
@@ -44,13 +48,18 @@ __all__ = [
     "LearnedConfidence",
     "Margin",
     "MaxSoftmax",
+    "Mitigation",
+    "Overthinking",
     "PathCosts",
+    "Pick",
     "Resamples",
     "Rule",
     "SplitRole",
     "TableSum",
     "TopClassThresholds",
     "TopMargin",
+    "analyse_overthinking",
+    "benefit_curve",
     "calibrate",
     "dequantize",
     "evaluate",

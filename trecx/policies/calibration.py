@@ -117,7 +117,7 @@ def calibrate(
 
     data: outputs on the calibration split; any other split raises InputError. policy: name of a
     family, used for every exit. With one exit every threshold is tried; with several, coordinate
-    descent from the settings of `Space.front`.
+    descent from the settings of `Space.corners`.
 
     Raises BudgetError that names the nearest reachable figure when no setting meets the budget, and
     the number of samples needed when they are too few for a guarantee.
@@ -156,7 +156,7 @@ def choose(space: Space, costs: PathCosts, budget: Budget, reference: float) -> 
             value = -curve.accuracy + tie * relative
         return np.where((curve.accuracy >= least) & (curve.cost <= most), value, np.inf)
 
-    starts = [space.never] if space.exits == 1 else space.front()
+    starts = [space.never] if space.exits == 1 else space.corners()
     found = {space.improve(start, objective) for start in starts}
     figures = {s: space.figures(s) for s in found}
     allowed = [s for s in found if figures[s][0] >= least and figures[s][1] <= most]

@@ -72,26 +72,59 @@ class Space:
             np.concatenate([[cost.sum()], cost.sum() + saving]) / n,
         )
 
-    def front(self, prices: int = 48) -> list[Setting]:
-        """Settings from strict to loose (decreasing cost).
+    @property
+    def loosest(self) -> Setting:
+        """Every sample stops at the first exit whose score for it is not -inf."""
+        finite = np.where(np.isfinite(self.scores), self.scores, np.inf)
+        return tuple(float(t) for t in finite.min(axis=1))
 
-        One exit: every limit. Several: for a range of prices of cost in accuracy, the setting with
-        the least errors + price * cost that coordinate descent finds.
+    def front(self, steps: int = 60) -> list[Setting]:
+        """Settings from strict to loose (decreasing cost), the first `never`.
+
+        One exit: every limit. Several: the convex corners, and the most accurate setting that
+        coordinate descent finds for each of `steps` costs between them.
         """
         if self.exits == 1:
             return [(float(t),) for t in self.curve(0, self.never).limits]
-        found = {self.never}
-        setting = self.never
+        corners = self.corners()
+        found = set(corners)
+        cheapest, dearest = self.figures(self.loosest)[1], self.figures(self.never)[1]
+        for most in np.linspace(cheapest, dearest, steps):
+            allowed = [s for s in corners if self.figures(s)[1] <= most]
+            start = max(allowed, key=self.figures, default=self.loosest)
+            found.add(
+                self.improve(
+                    start,
+                    lambda c, most=most: np.where(c.cost <= most * (1 + 1e-9), -c.accuracy, np.inf),
+                )
+            )
+        return self._without_dominated(found)
+
+    def corners(self, prices: int = 48) -> list[Setting]:
+        """Settings on the convex hull of accuracy against cost, `never` and `loosest` included.
+
+        For a range of prices of cost in accuracy, the setting with the least
+        price * cost - accuracy that coordinate descent finds.
+        """
+        found = [self.never]
         for price in np.geomspace(1e-3, 10.0, prices) / self.costs[-1]:
-            setting = self._descend(setting, lambda c, price=price: price * c.cost - c.accuracy)
-            found.add(setting)
-        return sorted(found, key=lambda s: -self.figures(s)[1])
+            found.append(
+                self.improve(found[-1], lambda c, price=price: price * c.cost - c.accuracy)
+            )
+        return list(dict.fromkeys([*found, self.loosest]))
+
+    def _without_dominated(self, settings: set[Setting]) -> list[Setting]:
+        """`never`, and those that no cheaper one equals in accuracy; by decreasing cost."""
+        figures = {s: self.figures(s) for s in settings}
+        kept, best = [], -np.inf
+        for s in sorted(settings, key=lambda s: (figures[s][1], -figures[s][0], s)):
+            if figures[s][0] > best or s == self.never:
+                kept.append(s)
+                best = max(best, figures[s][0])
+        return kept[::-1]
 
     def improve(self, setting: Setting, objective) -> Setting:
         """Coordinate descent on `objective(Curve) -> array` (lower is better, inf: not allowed)."""
-        return self._descend(setting, objective)
-
-    def _descend(self, setting: Setting, objective) -> Setting:
         best = np.inf
         while True:
             for k in reversed(range(self.exits)):
