@@ -1,0 +1,45 @@
+"""Compile a bundle or a .tflite file to a folder of C for one board's kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trecx.codegen.compiler import CompiledModel, compile_chain, write_library
+from trecx.codegen.emitter import c_identifier
+from trecx.codegen.lowering import Isa, LoweringOptions, Optimize
+from trecx.stages.chain import Chain, load_chain
+from trecx.targets.boards import load_board
+from trecx.targets.deploy_path import deploy_path
+
+
+def compile_for(
+    chain: Chain,
+    target: str,
+    *,
+    optimize: str = "balanced",
+    prefix: str | None = None,
+    flash_budget: int | None = None,
+    arena_symbol: str | None = None,
+) -> CompiledModel:
+    """Compile a loaded chain for a board's instruction set; see `trecx.codegen.compile_chain`."""
+    board = load_board(target)
+    options = LoweringOptions(Isa(board.isa), Optimize(optimize), flash_budget)
+    calls = tuple(
+        policy.device_call(graph.outputs[0].size)
+        for policy, graph in zip(chain.policies, chain.graphs, strict=False)
+    )
+    return compile_chain(
+        chain.graphs,
+        prefix or c_identifier(chain.name),
+        digest=chain.digest,
+        options=options,
+        policies=calls,
+        arena_symbol=arena_symbol,
+    )
+
+
+def compile_to(path: Path, target: str, out: Path, **options) -> CompiledModel:
+    """`trecx compile`: read, compile, write the library to `out`."""
+    model = compile_for(load_chain(path), target, **options)
+    write_library(model, deploy_path(), out)
+    return model

@@ -1,0 +1,83 @@
+"""From a trained run to a bundle: convert once to int8, cut at the exits, calibrate, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from trecx.bundle import DataFacts, Segment, write_bundle
+from trecx.errors import InputError
+from trecx.files import writable_folder
+from trecx.ir.graph import Graph
+from trecx.policies import SplitRole
+from trecx.stages.calibrating import Choice, choose_policies
+from trecx.stages.outputs import chain_outputs, spread
+from trecx.task import DataSplits
+from trecx.tflite.cut import cut
+from trecx.tflite.importer import read_graph
+
+REPRESENTATIVE_SAMPLES = 500
+
+
+def export(
+    run_dir: Path,
+    out: Path,
+    data: DataSplits,
+    choice: Choice,
+    *,
+    base_run: Path | None = None,
+    limit: int | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+):
+    """Write the bundle of a trained run; returns it.
+
+    data: the splits the run was trained on; `train` sets the quantisation ranges, `calibration`
+    the exit policies, `test` the reported figures. base_run: a run of the network without exits,
+    exported beside for comparison. limit: at most so many samples of each split. progress: called
+    with (what, done, all).
+
+    Raises InputError when the data are not those of the run, and the errors of every stage.
+    """
+    import trecx.exits
+
+    writable_folder(out, "manifest.json")
+    say = progress or (lambda what, done, count: None)
+    trained = trecx.exits.load_trained(run_dir)
+    if trained.labels != tuple(data.labels) or trained.data != data.name:
+        raise InputError(
+            f"the run was trained on {trained.data!r} with {len(trained.labels)} classes, the "
+            f"data given are {data.name!r} with {len(data.labels)}: give the same data"
+        )
+    say("quantising to int8", 0, 1)
+    full, parts = _quantised_segments(trained.model, data)
+    base = None
+    if base_run is not None:
+        base, _ = _quantised_segments(trecx.exits.load_trained(base_run).model, data)
+    say("quantising to int8", 1, 1)
+    graphs = [read_graph(part) for part in parts]
+    base_graph = None if base is None else read_graph(base)
+    calibrated = figures = None
+    if len(graphs) > 1:
+        calibrated = choose_policies(
+            graphs, data, choice, base_graph, trained.exit_policy, limit, say
+        )
+        figures = calibrated.test
+    else:
+        figures = _plain_accuracy(graphs, data, limit, say)
+    return write_bundle(
+        out,
+        task=trained.task,
+        labels=trained.labels,
+        data=DataFacts(trained.data, trained.synthetic),
+        training={
+            "recipe": trained.recipe.to_json(),
+            "seed": trained.seed,
+            "epochs": len(trained.history),
+        },
+        full=full,
+        segments=parts,
+        base=base,
+        policies=calibrated.policies if calibrated else (),
+        calibration=calibrated.calibration if calibrated else None,
+        test=figures,
+    )

@@ -1,0 +1,108 @@
+"""Run samples through compiled segments on a target, and compare with the oracle, byte by byte."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trecx.codegen.compiler import CompiledModel, write_library
+from trecx.errors import DataError
+from trecx.stages.chain import Chain
+from trecx.stages.outputs import run_chain
+from trecx.targets.batch import BatchResult, run_batch
+from trecx.targets.boards import load_board
+from trecx.targets.build import Firmware, build_firmware
+from trecx.targets.deploy_path import deploy_path
+
+COMPILER_LEVEL = {"size": "Os", "balanced": "O2", "speed": "O3"}
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What ran where, and what came back. expected: the oracle's answer for every sample."""
+
+    model: CompiledModel
+    firmware: Firmware
+    result: BatchResult
+    expected: Expected | None
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """The oracle's exit_index int (N,) and output int8 (N, classes) of each sample."""
+
+    oracle: str
+    exit_index: np.ndarray
+    outputs: np.ndarray
+
+    def differing(self, result: BatchResult) -> np.ndarray:
+        """Indices of samples whose exit or output bytes differ."""
+        classes = self.outputs.shape[1]
+        wrong = (result.outputs[:, :classes] != self.outputs).any(axis=1)
+        return np.flatnonzero(wrong | (result.exit_index != self.exit_index))
+
+
+def build(model: CompiledModel, target: str, out: Path, *, app: str = "batch") -> Firmware:
+    """Compile and link a model for a board: `out`/APP.elf, with the generated C in `out`/c."""
+    board = load_board(target)
+    library = out / "c"
+    sources = write_library(model, deploy_path(), library)
+    return build_firmware(
+        sources,
+        board,
+        app,
+        out,
+        model=f"{model.prefix}_model",
+        include_dirs=[library],
+        optimize=COMPILER_LEVEL[model.options.optimize.value],
+        flash_bytes=model.weight_bytes,
+        ram_bytes=model.plan.arena_bytes,
+    )
+
+
+def run_on(
+    chain: Chain,
+    model: CompiledModel,
+    target: str,
+    x: np.ndarray,
+    *,
+    oracle: str | None = "interpreter",
+    out: Path | None = None,
+    jobs: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Run int8 samples (N, ...) on `target`; see `expected_answers` for the oracle.
+
+    out: folder for the firmware; a temporary one without. Raises the errors of build and batch.
+    """
+    if len(x) == 0:
+        raise DataError("no samples to run: at least one is needed")
+    with tempfile.TemporaryDirectory() as scratch:
+        firmware = build(model, target, out or Path(scratch))
+        result = run_batch(firmware, x.reshape(len(x), -1), jobs=jobs, progress=progress)
+        expected = expected_answers(chain, x, oracle) if oracle else None
+        return Run(model, firmware, result, expected)
+
+
+def expected_answers(chain: Chain, x: np.ndarray, oracle: str) -> Expected:
+    """What every sample must give: exit and output bytes.
+
+    oracle: "interpreter", the integer NumPy one, or "tflm", TensorFlow Lite Micro itself on the
+    segments' .tflite files (package tflite-micro).
+    """
+    if oracle == "tflm":
+        from trecx.stages.tflm_oracle import run_chain_on_tflm
+
+        outputs = run_chain_on_tflm(chain, x)
+    else:
+        outputs = run_chain(chain.graphs, x)
+    classes = outputs[-1].shape[1]
+    stops = np.full(len(x), len(outputs) - 1)
+    for k in reversed(range(len(outputs) - 1)):
+        stops[chain.policies[k].decide(outputs[k])] = k
+    answers = np.stack([q[:, :classes] for q in outputs])
+    return Expected(oracle, stops, answers[stops, np.arange(len(x))])
