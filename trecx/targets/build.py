@@ -1,0 +1,278 @@
+"""Compile and link a firmware: generated model, kernels, application and board."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from trecx.errors import CapacityError, InputError, ToolMissingError, VerificationError
+from trecx.targets.boards import Board, load_board
+from trecx.targets.cache import cache_folder, prune, touch
+from trecx.targets.deploy_path import deploy_path
+from trecx.targets.elf import ElfImage, Section, read_elf
+from trecx.targets.toolchain import compiler_for, find_tool, tool_version
+
+OPTIMIZE_LEVELS = ("Os", "O1", "O2", "O3")
+
+_WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Werror")
+_SECTIONS = ("-ffunction-sections", "-fdata-sections")
+_SANITIZE = (
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-fno-omit-frame-pointer",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Firmware:
+    """A linked program. elf: path of the file; build: options that made it, for reports."""
+
+    elf: Path
+    board: Board
+    app: str
+    build: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def image(self) -> ElfImage:
+        return read_elf(self.elf)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        return self.image.sections
+
+    def section_bytes(self, name: str) -> int:
+        return sum(s.size for s in self.sections if s.name == name)
+
+    @property
+    def flash_bytes(self) -> int:
+        """Code, constants and the initial values of variables."""
+        return sum(s.size for s in self.sections if s.stored)
+
+    @property
+    def ram_bytes(self) -> int:
+        """Variables, arena and the stack regions."""
+        return sum(s.size for s in self.sections if s.writable)
+
+    def source_line(self, address: int) -> str:
+        """ "function (file:line)" of a code address, or "" when nothing is known."""
+        return source_lines(self, [address])[address]
+
+
+def build_firmware(
+    sources: Iterable[Path],
+    board: Board | str,
+    app: str | Path,
+    out_dir: Path,
+    *,
+    model: str | None = None,
+    include_dirs: Iterable[Path] = (),
+    defines: Mapping[str, str] | None = None,
+    optimize: str = "O2",
+    flags: Iterable[str] = (),
+    sanitize: bool = False,
+    flash_bytes: int = 0,
+    ram_bytes: int = 0,
+    jobs: int = 2,
+) -> Firmware:
+    """Compile `sources`, the application and the board's own files; link them to out_dir/APP.elf.
+
+    Args:
+        sources: C files of the model: generated code, kernels, exit policies.
+        board: a Board or its name.
+        app: an application under deploy/firmware ("batch"), or the path of a C file that defines
+            trecx_app.
+        model: symbol of the trecx_model that the application runs, e.g. "kws_model".
+        optimize: one of OPTIMIZE_LEVELS.
+        flags: further compiler flags.
+        sanitize: address and undefined-behaviour sanitizers; host only.
+        flash_bytes, ram_bytes: what the model is known to need (weights; arena); checked against
+            the board before anything is compiled.
+
+    Objects are cached by the contents of everything that they are made from.
+
+    Raises: CapacityError when the program does not fit; InputError for wrong arguments;
+    ToolMissingError without a compiler; VerificationError when the C code does not compile.
+    """
+    board = load_board(board) if isinstance(board, str) else board
+    board.check_capacity(flash_bytes=flash_bytes, ram_bytes=ram_bytes)
+    if optimize not in OPTIMIZE_LEVELS:
+        raise InputError(f"optimize must be one of {', '.join(OPTIMIZE_LEVELS)}; got {optimize!r}")
+    if sanitize and not board.is_host:
+        raise InputError(f"sanitizers run on the host only; got board {board.name!r}")
+    app_source = _app_source(app)
+    name = app_source.stem
+    compiler = compiler_for(board.core)
+
+    definitions = {**({"TRECX_MODEL": model} if model else {}), **(defines or {})}
+    common = [
+        *board.flags,
+        *(() if board.is_host else ("-mthumb",)),
+        *_WARNINGS,
+        f"-{optimize}",
+        "-g",
+        *_SECTIONS,
+        *(_SANITIZE if sanitize else ()),
+        *flags,
+    ]
+    includes = [deploy_path() / "include", *map(Path, include_dirs)]
+    own = [f"-D{key}={value}" for key, value in sorted(definitions.items())]
+    units = [(Path(s), common) for s in dict.fromkeys(map(Path, sources))]
+    units += [(s, common) for s in board.sources]
+    units += [(app_source, [*common, *own])]
+    objects = _compile(compiler, units, includes, jobs)
+
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    elf = out_dir / f"{name}.elf"
+    _link(compiler, board, common, objects, elf)
+    build = {
+        "compiler": tool_version(compiler),
+        "flags": " ".join(common),
+        "defines": " ".join(own),
+    }
+    return Firmware(elf, board, name, build)
+
+
+def source_lines(firmware: Firmware, addresses: Iterable[int]) -> dict[int, str]:
+    """ "function (file:line)" for each code address; "" where nothing is known."""
+    addresses = list(dict.fromkeys(addresses))
+    if not addresses:
+        return {}
+    prefix = "" if firmware.board.is_host else "arm-none-eabi-"
+    command = [find_tool(f"{prefix}addr2line"), "-f", "-s", "-e", str(firmware.elf)]
+    done = subprocess.run(
+        command,
+        input="\n".join(f"{a:#x}" for a in addresses) + "\n",
+        capture_output=True,
+        text=True,
+    )
+    lines = done.stdout.splitlines()
+    found = {}
+    for i, address in enumerate(addresses):
+        function, place = (*lines[2 * i : 2 * i + 2], "??", "??")[:2]
+        place = re.sub(r" \(discriminator \d+\)", "", place)
+        known = not function.startswith("??")
+        found[address] = f"{function} ({place})" if known else ""
+    return found
+
+
+def _app_source(app: str | Path) -> Path:
+    path = Path(app)
+    if path.suffix == ".c":
+        if not path.is_file():
+            raise InputError(f"there is no application {path}")
+        return path
+    folder = deploy_path() / "firmware"
+    path = folder / f"{app}.c"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.c")))
+        raise InputError(f"there is no application {str(app)!r} (applications: {known})")
+    return path
+
+
+def _compile(compiler, units, includes: list[Path], jobs: int) -> list[Path]:
+    folder = cache_folder("objects")
+    prune(folder)
+    headers = _digest_headers([*includes, deploy_path() / "boards"])
+    version = tool_version(compiler)
+
+    def one(unit) -> Path:
+        source, flags = unit
+        return _compile_one(compiler, version, source, flags, includes, headers, folder)
+
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        return list(pool.map(one, units))
+
+
+def _compile_one(compiler, version, source, flags, includes, headers, folder) -> Path:
+    try:
+        text = source.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read C source {source}: {error.strerror}") from error
+    nearby = _digest_headers([source.parent])
+    source = source.resolve()
+    key = hashlib.sha256()
+    for part in (version, *flags, *map(str, includes), headers, nearby, str(source)):
+        key.update(part.encode() + b"\0")
+    key.update(text)
+    target = folder / f"{key.hexdigest()}.o"
+    if target.is_file():
+        touch(target)
+        return target
+    handle, work = tempfile.mkstemp(suffix=".o", dir=folder)
+    os.close(handle)
+    command = [compiler, *flags, *(f"-I{path}" for path in includes)]
+    try:
+        done = subprocess.run(
+            [*command, "-c", str(source), "-o", work], capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            raise VerificationError(
+                f"{source} does not compile ({Path(compiler).name}):\n{done.stderr.strip()}"
+            )
+        os.replace(work, target)
+    finally:
+        Path(work).unlink(missing_ok=True)
+    return target
+
+
+def _digest_headers(folders: Iterable[Path]) -> str:
+    """One digest over the headers in (and, for include folders, below) some folders."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(Path(folder).rglob("*.h")):
+            digest.update(str(path).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _link(compiler, board: Board, flags, objects: list[Path], elf: Path) -> None:
+    handle, work = tempfile.mkstemp(prefix=f".{elf.name}.", dir=elf.parent)
+    os.close(handle)
+    command = [compiler, *flags, *map(str, objects), "-Wl,--gc-sections", "-o", work]
+    if not board.is_host:
+        command += ["-nostartfiles", "-T", str(deploy_path() / "boards" / "common" / "link.ld")]
+        command += [f"-Wl,--defsym={name}={value:#x}" for name, value in _memory_map(board)]
+        command += ["-Wl,--no-warn-rwx-segments"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            _raise_link_error(board, done.stderr)
+        os.chmod(work, 0o755)
+        os.replace(work, elf)
+    finally:
+        Path(work).unlink(missing_ok=True)
+
+
+def _memory_map(board: Board) -> list[tuple[str, int]]:
+    return [
+        ("BOARD_FLASH_ORIGIN", board.flash_origin),
+        ("BOARD_FLASH_BYTES", board.flash_bytes),
+        ("BOARD_RAM_ORIGIN", board.ram_origin),
+        ("BOARD_RAM_BYTES", board.ram_bytes),
+        ("BOARD_STACK_BYTES", board.stack_bytes),
+    ]
+
+
+def _raise_link_error(board: Board, stderr: str) -> None:
+    for region, have in (("FLASH", board.flash_bytes), ("RAM", board.ram_bytes)):
+        found = re.search(rf"region `{region}' overflowed by (\d+) bytes", stderr)
+        if found:
+            kind = "flash" if region == "FLASH" else "RAM"
+            raise CapacityError(
+                f"the firmware needs {have + int(found.group(1)):,} bytes of {kind}, but board "
+                f"{board.name} has {have:,}; choose a larger board or a smaller model"
+            )
+    if "cannot find -lc" in stderr or "crt0.o" in stderr:
+        raise ToolMissingError(
+            "arm-none-eabi-gcc cannot link with the C library; on Debian or Ubuntu: "
+            "sudo apt-get install libnewlib-arm-none-eabi"
+        )
+    raise VerificationError(f"the firmware for {board.name} does not link:\n{stderr.strip()}")
