@@ -73,9 +73,8 @@ class Builder:
         return self._add_op("AVERAGE_POOL_2D", [x], out, PoolAttrs(kernel, kernel))
 
     def flatten(self, x):
-        shape = Tensor("shape", (2,), DType.INT32, None, np.array([1, x.size], np.int32))
         out = Tensor(self._name("flatten"), (1, x.size), DType.INT8, x.quant)
-        return self._add_op("RESHAPE", [x, shape], out, NoAttrs())
+        return self._add_op("RESHAPE", [x], out, NoAttrs())
 
     def softmax(self, x):
         out = Tensor("output", x.shape, DType.INT8, QuantParams.per_tensor(1 / 256, -128))
@@ -100,7 +99,10 @@ class Builder:
     def _weights(self, shape, axis, per_channel=True):
         values = np.clip(np.rint(self.rng.normal(0, 42, shape)), -127, 127).astype(np.int8)
         channels = shape[axis] if per_channel else 1
-        scale = self.rng.uniform(0.002, 0.01, channels).astype(np.float32)
+        fan_in = values.size // shape[axis]
+        # Keeps the real-valued activations at the same size from layer to layer.
+        typical = 1 / (42 * math.sqrt(fan_in))
+        scale = self.rng.uniform(0.4 * typical, 2 * typical, channels).astype(np.float32)
         quant = QuantParams(scale, np.zeros(channels, np.int32), axis if per_channel else 0)
         return Tensor(self._name("weights"), shape, DType.INT8, quant, values)
 
