@@ -1,14 +1,19 @@
-"""The MLPerf Tiny benchmarks as trecx tasks: ic, kws, vww, ad."""
+"""The MLPerf Tiny benchmarks as trecx tasks: ic, kws, vww, ad.
+
+Each has T-RecX's published recipe (Ghanathe and Wilton, arXiv 2207.06613) with and without
+early-view assistance, the same recipe for the network without exits, and "demo", a short one for
+the synthetic data. Models and data sets are imported when they are asked for.
+"""
 
 import dataclasses
 import importlib
 
-from mlperf_tiny.datasets import cifar10
+from mlperf_tiny.datasets import LABELS
 from trecx.task import ExitSpec, QualityTarget, Recipe, Task
 
 
 def _model(module: str):
-    """The builder of a model module, importing Keras only when called."""
+    """The builder of a model module."""
 
     def build(classes: int):
         return importlib.import_module(f"mlperf_tiny.models.{module}").build(classes)
@@ -16,46 +21,177 @@ def _model(module: str):
     return build
 
 
-def _variants(base: Recipe, t_recx: Recipe) -> dict[str, Recipe]:
-    """T-RecX's recipe with and without early-view assistance, and the base network's."""
+def _source(module: str, function: str = "load"):
+    """A loader of a data set module."""
+
+    def load(*args, **kwargs):
+        dataset = importlib.import_module(f"mlperf_tiny.datasets.{module}")
+        return getattr(dataset, function)(*args, **kwargs)
+
+    return load
+
+
+def _published(t_recx: Recipe, demo: Recipe) -> dict[str, Recipe]:
+    """T-RecX's recipe with and without early-view assistance, the base network's, and a demo."""
     blind = tuple(dataclasses.replace(e, assist=None, assist_options={}) for e in t_recx.exits)
-    without = dataclasses.replace(t_recx, name="t-recx-no-ev", exits=blind)
-    return {recipe.name: recipe for recipe in (base, t_recx, without)}
+    recipes = [
+        t_recx,
+        dataclasses.replace(t_recx, name="t-recx-no-ev", exits=blind),
+        dataclasses.replace(t_recx, name="base", method="base", exits=()),
+        demo,
+    ]
+    return {recipe.name: recipe for recipe in recipes}
 
 
-IC_T_RECX = Recipe(
-    name="t-recx",
-    method="t-recx",
-    exits=(
-        ExitSpec(
-            at="stack1_relu",
-            head="t-recx",
-            options={"channels": 32, "kernel": 2, "stride": 2, "pool": 4},
-            loss_weight=0.5,
-            assist="early-view",
-            assist_options={"stride": 2},
-        ),
-    ),
-    epochs=500,
-    batch_size=32,
-    learning_rate=1e-3,
-    schedule="exponential",
-    decay=0.99,
-    augmentation="rotate-shift-flip",
+IC_EXIT = ExitSpec(
+    at="stack1_relu",
+    head="t-recx",
+    options={"channels": 32, "kernel": 2, "stride": 2, "pool": 4},
+    loss_weight=0.5,
+    assist="early-view",
+    assist_options={"stride": 2},
 )
-IC_BASE = dataclasses.replace(IC_T_RECX, name="base", method="base", exits=())
-
 IC = Task(
     name="ic",
     title="image classification (CIFAR-10, ResNet-8)",
     input_shape=(32, 32, 3),
     input_range=(0.0, 255.0),
-    labels=cifar10.LABELS,
+    labels=LABELS["ic"],
     build=_model("resnet8"),
-    sources={"cifar10": cifar10.load},
-    recipes=_variants(IC_BASE, IC_T_RECX),
+    sources={"synthetic": _source("synthetic", "images"), "cifar10": _source("cifar10")},
+    recipes=_published(
+        Recipe(
+            name="t-recx",
+            method="t-recx",
+            exits=(IC_EXIT,),
+            epochs=500,
+            batch_size=32,
+            learning_rate=1e-3,
+            schedule="exponential",
+            decay=0.99,
+            augmentation="rotate-shift-flip",
+        ),
+        Recipe(
+            name="demo",
+            method="t-recx",
+            exits=(IC_EXIT,),
+            epochs=12,
+            batch_size=64,
+            learning_rate=3e-3,
+        ),
+    ),
     default_recipe="t-recx",
     quality=QualityTarget("top-1", 0.85),
 )
 
-TASKS = {task.name: task for task in (IC,)}
+KWS_EXIT = ExitSpec(
+    at="block2_relu",
+    head="t-recx",
+    options={"channels": 32, "project": False, "kernel": 3, "stride": 2, "pool": 2},
+    loss_weight=0.3,
+    assist="early-view",
+    assist_options={"stride": 1, "pool": (13, 3)},
+)
+KWS = Task(
+    name="kws",
+    title="keyword spotting (Speech Commands, DS-CNN)",
+    input_shape=(49, 10, 1),
+    input_range=(-60.0, 60.0),
+    labels=LABELS["kws"],
+    build=_model("ds_cnn"),
+    sources={"synthetic": _source("synthetic", "words"), "speech": _source("speech_commands")},
+    recipes=_published(
+        Recipe(
+            name="t-recx",
+            method="t-recx",
+            exits=(KWS_EXIT,),
+            epochs=36,
+            batch_size=100,
+            learning_rate=5e-4,
+            schedule="steps",
+            milestones=((12, 0.2), (24, 0.04)),
+            augmentation="noise-shift",
+        ),
+        Recipe(
+            name="demo",
+            method="t-recx",
+            exits=(KWS_EXIT,),
+            epochs=15,
+            batch_size=50,
+            learning_rate=3e-3,
+        ),
+    ),
+    default_recipe="t-recx",
+    quality=QualityTarget("top-1", 0.90),
+)
+
+VWW_EXIT = ExitSpec(
+    at="block3_relu",
+    head="t-recx",
+    options={"channels": 64, "kernel": 2, "stride": 2, "pool": 4},
+    loss_weight=0.4,
+    assist="early-view",
+    assist_options={"stride": 1, "padding": "valid", "keep": 32},
+)
+VWW = Task(
+    name="vww",
+    title="visual wake words (MobileNetV1 x0.25)",
+    input_shape=(96, 96, 3),
+    input_range=(0.0, 1.0),
+    labels=LABELS["vww"],
+    build=_model("mobilenet_v1"),
+    sources={
+        "synthetic": _source("synthetic", "people"),
+        "vww": _source("visual_wake_words"),
+    },
+    recipes=_published(
+        Recipe(
+            name="t-recx",
+            method="t-recx",
+            exits=(VWW_EXIT,),
+            epochs=50,
+            batch_size=32,
+            learning_rate=1e-3,
+            schedule="steps",
+            milestones=((20, 0.5), (30, 0.25)),
+            augmentation="rotate-shift-zoom-flip",
+        ),
+        Recipe(
+            name="demo",
+            method="t-recx",
+            exits=(VWW_EXIT,),
+            epochs=10,
+            batch_size=32,
+            learning_rate=2e-3,
+        ),
+    ),
+    default_recipe="t-recx",
+    quality=QualityTarget("top-1", 0.80),
+)
+
+AD_BASE = Recipe(
+    name="base",
+    method="autoencoder",
+    epochs=100,
+    batch_size=512,
+    learning_rate=1e-3,
+    schedule="constant",
+)
+AD = Task(
+    name="ad",
+    title="anomaly detection (dense autoencoder)",
+    input_shape=(640,),
+    input_range=(-15.0, 15.0),
+    labels=LABELS["ad"],
+    build=lambda _classes: _model("autoencoder")(640),
+    sources={"synthetic": _source("synthetic", "machines")},
+    recipes={
+        "base": AD_BASE,
+        "demo": dataclasses.replace(AD_BASE, name="demo", epochs=30, batch_size=128),
+    },
+    default_recipe="base",
+    quality=QualityTarget("auc", 0.85),
+    kind="anomaly",
+)
+
+TASKS = {task.name: task for task in (IC, KWS, VWW, AD)}

@@ -176,8 +176,8 @@ class Recipe:
                 self.schedule,
             ),
             (
-                (self.method == "base") == (not self.exits),
-                "method 'base' has no exits and every other method has at least one",
+                (self.method in ("base", "autoencoder")) == (not self.exits),
+                "methods 'base' and 'autoencoder' have no exits and every other has at least one",
                 f"{self.method} with {len(self.exits)}",
             ),
         ]

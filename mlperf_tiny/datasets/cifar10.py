@@ -14,21 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from mlperf_tiny.augment import IMAGE_AUGMENTATIONS
+from mlperf_tiny.datasets import CIFAR10_CLASSES
 from trecx.errors import DataError
 from trecx.task import ArraySamples, DataSplits, split_indices
 
-LABELS = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
 IMAGE_BYTES = 3 * 32 * 32
 TRAIN_FILES = tuple(f"data_batch_{n}" for n in range(1, 6))
 TEST_FILE = "test_batch"
@@ -54,7 +43,7 @@ def load(
     )
     test = ArraySamples(*read(folder / (TEST_FILE + suffix)))
     kept, held_out = split_indices(train.labels, calibration, seed=seed)
-    return DataSplits(name, train.take(kept), train.take(held_out), test, LABELS)
+    return DataSplits(name, train.take(kept), train.take(held_out), test, CIFAR10_CLASSES)
 
 
 def _find_layout(path: Path) -> tuple[Path, str]:
@@ -112,7 +101,7 @@ def _checked(path: Path, pixels: np.ndarray, labels: np.ndarray):
             f"{path}: images must be uint8 of shape ({len(labels)}, {IMAGE_BYTES}), "
             f"got {pixels.dtype} {pixels.shape}"
         )
-    if labels.min() < 0 or labels.max() >= len(LABELS):
+    if labels.min() < 0 or labels.max() >= len(CIFAR10_CLASSES):
         raise DataError(f"{path}: labels must be 0..9, got {labels.min()}..{labels.max()}")
     images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(images), labels.astype(np.int64)

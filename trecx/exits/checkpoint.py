@@ -4,8 +4,8 @@ One .npz file without pickled objects, written under a temporary name, flushed, 
 a crash at any moment the file holds the last completed epoch.
 """
 
+import io
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from trecx.errors import TrainingError
+from trecx.files import write_atomic
 
 FORMAT = 1
 
@@ -37,7 +38,9 @@ def save(path: Path, state: Checkpoint, variables: Sequence) -> None:
     """Write `state` and the values of `variables` atomically."""
     meta = json.dumps({"format": FORMAT, **vars(state)})
     arrays = {f"v{n:04d}": ops.convert_to_numpy(v) for n, v in enumerate(variables)}
-    write_atomically(path, lambda f: np.savez(f, meta=np.array(meta), **arrays))
+    content = io.BytesIO()
+    np.savez(content, meta=np.array(meta), **arrays)
+    write_atomic(path, content.getvalue())
 
 
 def load(path: Path, identity: dict[str, Any], variables: Sequence) -> Checkpoint:
@@ -61,16 +64,6 @@ def load(path: Path, identity: dict[str, Any], variables: Sequence) -> Checkpoin
     for variable, value in zip(variables, arrays, strict=True):
         variable.assign(value)
     return state
-
-
-def write_atomically(path: Path, write) -> None:
-    """Call write(file) on a temporary file beside `path`, flush it to disk, and rename it."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:

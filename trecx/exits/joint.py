@@ -1,7 +1,6 @@
 """The Keras model that trains all exits in one compiled step, on any backend."""
 
 import keras
-from keras import ops
 
 from trecx.exits.graft import EarlyExitModel
 from trecx.exits.methods.method import Method
@@ -13,10 +12,7 @@ class JointModel(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         outputs = y_pred if isinstance(y_pred, (list, tuple)) else [y_pred]
-        classes = self.class_count
-        target = ops.one_hot(y, classes, dtype="float32")
-        if self.label_smoothing:
-            target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
+        target = self.method.target(x, y, self.class_count, self.label_smoothing)
         loss = self.method.loss(target, outputs, self.exit_specs, self.progress)
         for regularisation in self.losses:
             loss = loss + regularisation
@@ -24,7 +20,7 @@ class JointModel(keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         outputs = y_pred if isinstance(y_pred, (list, tuple)) else [y_pred]
-        for metric, output in zip(self.exit_metrics, outputs, strict=True):
+        for metric, output in zip(self.exit_metrics, outputs, strict=False):
             metric.update_state(y, self.method.class_scores(output))
         return self.get_metrics_result()
 
@@ -45,6 +41,7 @@ def joint_model(
     model.exit_metrics = [
         keras.metrics.SparseCategoricalAccuracy(name=f"{name}_accuracy")
         for name in output_names(len(network.exits))
+        if method.figure == "accuracy"
     ]
     # XLA on the CPU is slower for these networks than the backend's own kernels.
     model.compile(optimizer=_optimizer(recipe), jit_compile=_jit())

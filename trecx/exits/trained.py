@@ -11,8 +11,8 @@ import numpy as np
 
 from trecx import __version__
 from trecx.errors import DataError, InputError
-from trecx.exits.checkpoint import write_atomically
 from trecx.exits.joint import output_names
+from trecx.files import write_atomic
 from trecx.task import Recipe, Samples
 
 MODEL_FILE = "model.keras"
@@ -54,7 +54,7 @@ def save_trained(trained: TrainedModel, run_dir: Path) -> None:
         trained.model.save(path)
         path.replace(run_dir / MODEL_FILE)
     text = json.dumps({"format": FORMAT, "trecx": __version__, **_describe(trained)}, indent=1)
-    write_atomically(run_dir / RUN_FILE, lambda file: file.write(text.encode() + b"\n"))
+    write_atomic(run_dir / RUN_FILE, text + "\n")
 
 
 def load_trained(run_dir: str | Path) -> TrainedModel:

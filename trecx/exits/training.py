@@ -13,9 +13,10 @@ import numpy as np
 
 from trecx.errors import DataError, InputError, TrainingError
 from trecx.exits import checkpoint
-from trecx.exits.joint import JointModel, joint_model
+from trecx.exits.joint import JointModel, joint_model, output_names
 from trecx.exits.methods import make_method
 from trecx.exits.trained import TrainedModel, predict, save_trained
+from trecx.files import write_atomic
 from trecx.task import DataSplits, Recipe, Samples, Task
 
 CHECKPOINT_FILE = "checkpoint.npz"
@@ -80,7 +81,7 @@ def train(
         model.optimizer.learning_rate = recipe.learning_rate_at(epoch)
         model.progress.assign(epoch / recipe.epochs)
         figures = _train_epoch(model, data.train, recipe, seed, epoch, clock, run_dir)
-        figures |= _accuracies(model, method, data.calibration)
+        figures |= _held_out_quality(model, method, data.calibration)
         state.history.append({"epoch": epoch + 1, **figures})
         state.epochs_done = epoch + 1
         checkpoint.save(run_dir / CHECKPOINT_FILE, state, variables)
@@ -172,14 +173,12 @@ def _train_epoch(
     return {name: float(values[-1]) for name, values in history.history.items()}
 
 
-def _accuracies(model: JointModel, method, samples: Samples) -> dict[str, float]:
-    """Accuracy of every output on samples that are not trained on (for the log only)."""
+def _held_out_quality(model: JointModel, method, samples: Samples) -> dict[str, float]:
+    """Quality of every output on samples that are not trained on (for the log only)."""
     outputs = predict(model, samples)
     return {
-        f"calibration_{metric.name}": float(
-            np.mean(np.argmax(method.class_scores(output), axis=-1) == samples.labels)
-        )
-        for metric, output in zip(model.exit_metrics, outputs, strict=True)
+        f"calibration_{name}_{method.figure}": method.quality(output, samples)
+        for name, output in zip(output_names(len(outputs) - 1), outputs, strict=True)
     }
 
 
@@ -217,4 +216,4 @@ def _write_log(path: Path, history: list[dict[str, float]]) -> None:
     writer = csv.DictWriter(text, fieldnames=list(history[0]))
     writer.writeheader()
     writer.writerows(history)
-    checkpoint.write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    write_atomic(path, text.getvalue())

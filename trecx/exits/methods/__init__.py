@@ -4,6 +4,7 @@ A method is one module and one row in `METHODS`. See `trecx.exits.methods.method
 """
 
 from trecx.errors import InputError
+from trecx.exits.methods.autoencoder import Autoencoder
 from trecx.exits.methods.base import Base
 from trecx.exits.methods.method import Method
 from trecx.exits.methods.t_recx import TRecx
@@ -11,6 +12,7 @@ from trecx.task import Recipe, nearest
 
 METHODS: dict[str, type[Method]] = {
     "base": Base,
+    "autoencoder": Autoencoder,
     "t-recx": TRecx,
 }
 

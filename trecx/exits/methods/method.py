@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from trecx.exits.graft import EarlyExitModel, add_exits, without_exits
-from trecx.task import ExitSpec
+from trecx.task import ExitSpec, Samples
 
 # Below every probability that matters, so that log never meets zero.
 FLOOR = 1e-30
@@ -17,9 +18,11 @@ class Method:
     """A training procedure for a network with exits.
 
     exit_policy: name of the policy that the method was published with.
+    figure: what `quality` measures.
     """
 
     exit_policy = "max-softmax"
+    figure = "accuracy"
 
     def graft(self, base: keras.Model, exits: Sequence[ExitSpec]) -> EarlyExitModel:
         """The network to train, built on `base`."""
@@ -28,11 +31,24 @@ class Method:
     def on_epoch_begin(self, network: EarlyExitModel, epoch: int, epochs: int) -> None:
         """Called before each epoch, counted from 0."""
 
+    def target(self, inputs, labels, classes: int, smoothing: float):
+        """What the outputs should be: by default the smoothed class distribution.
+
+        Args:
+            inputs: the batch of network inputs.
+            labels: class indices, shape (batch,).
+
+        Returns:
+            Shape (batch, classes): 1 - smoothing at the label, and smoothing shared by all.
+        """
+        target = ops.one_hot(labels, classes, dtype="float32")
+        return target * (1 - smoothing) + smoothing / classes if smoothing else target
+
     def loss(self, target, outputs: Sequence[Any], exits: Sequence[ExitSpec], progress):
         """The scalar loss of a batch, computed with `keras.ops`.
 
         Args:
-            target: class distribution, shape (batch, classes), smoothed if the recipe says so.
+            target: what `target` returned.
             outputs: the network's outputs, exits first.
             exits: their specifications.
             progress: scalar tensor, completed epochs / epochs.
@@ -42,6 +58,10 @@ class Method:
     def class_scores(self, output):
         """The class probabilities within an exit's output."""
         return output
+
+    def quality(self, output: np.ndarray, samples: Samples) -> float:
+        """The figure of merit of one output over all `samples`: top-1 accuracy."""
+        return float(np.mean(np.argmax(self.class_scores(output), axis=-1) == samples.labels))
 
 
 def cross_entropy(target, probabilities):
