@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlperf_tiny.datasets import WORDS
 from mlperf_tiny.datasets.bad_files import report_bad_files
 from mlperf_tiny.datasets.speech_samples import Clip, ClipReader, SpeechSamples, usable_features
 from mlperf_tiny.datasets.wav import read_wav
@@ -24,7 +25,6 @@ from mlperf_tiny.features import FeatureCache, MfccParams
 from trecx.errors import DataError
 from trecx.task import DataSplits, nearest
 
-WORDS = ("down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes")
 SILENCE, UNKNOWN = "silence", "unknown"
 DEFAULT_SHARE = 0.1
 
