@@ -2,8 +2,8 @@
 
     python tests/data/make_models.py
 
-Small relatives of the benchmark's networks with random weights, so that the files stay small; the last
-layers' weights are large enough that confident and hesitant outputs both occur.
+Small relatives of the benchmark's networks with random weights, so that the files stay small;
+the last layers' weights are large enough that confident and hesitant outputs both occur.
 """
 
 from __future__ import annotations
