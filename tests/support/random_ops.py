@@ -172,7 +172,7 @@ def _weights(rng, shape, axis, scales, hard) -> Tensor:
 def _output_quant(rng, x: Tensor, weights: Tensor, terms: int, hard) -> QuantParams:
     """A scale under which a typical accumulator reaches some tens of steps."""
     typical = 74 * 74 * math.sqrt(terms) * x.scale * float(weights.quant.scale.max())
-    wish = math.exp(rng.uniform(-6, 4)) if hard else math.exp(rng.uniform(-0.7, 0.7))
+    wish = math.exp(rng.uniform(-6, 7)) if hard else math.exp(rng.uniform(-0.7, 0.7))
     return random_quant(rng, float(np.float32(typical / (40 * wish))))
 
 

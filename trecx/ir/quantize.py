@@ -61,9 +61,9 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         shift += 1
     if shift < -31:
         return 0, 0
-    if shift > 30:
+    if shift > 31:
         raise UnsupportedModelError(
-            f"a requantisation factor must be below 2^30, got {real}: check the tensors' scales"
+            f"a requantisation factor must be below 2^31, got {real}: check the tensors' scales"
         )
     return multiplier, shift
 

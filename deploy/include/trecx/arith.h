@@ -1,7 +1,7 @@
 /* 32-bit fixed-point arithmetic shared by the kernels: TensorFlow Lite Micro's requantisation.
  *
  * A real factor is `multiplier * 2^(shift - 31)`, multiplier in [2^30, 2^31) or 0, shift from -31
- * to 30, positive to the left. Two roundings: first the doubled high product (ties towards plus
+ * to 31, positive to the left. Two roundings: first the doubled high product (ties towards plus
  * infinity), then the right shift (ties away from zero).
  *
  * Sums and left shifts wrap modulo 2^32. Right shifts of negative values are assumed to be
