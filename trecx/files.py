@@ -28,13 +28,11 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         raise
 
 
-@contextmanager
-def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
-    """A temporary folder to fill; on success it becomes `path`, on an error it vanishes.
+def require_replaceable(path: Path, marker: str) -> None:
+    """InputError unless `path` is free, empty, or a folder that trecx wrote.
 
-    marker: a file that every folder of this kind contains. An existing folder is replaced only
-    when it is empty or contains the marker, so that a wrong path never deletes a user's files;
-    InputError otherwise.
+    marker: a file that every folder of this kind contains. A wrong path never deletes a user's
+    files; long work calls this first, so that it does not fail at its end.
     """
     path = Path(path)
     if path.exists() and not (
@@ -44,6 +42,17 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
             f"{path} exists and was not written by trecx (it has no {marker}): "
             "choose another folder, or remove it first"
         )
+    _existing_parent(path)
+
+
+@contextmanager
+def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
+    """A temporary folder to fill; on success it becomes `path`, on an error it vanishes.
+
+    An existing folder is replaced only as `require_replaceable` allows.
+    """
+    path = Path(path)
+    require_replaceable(path, marker)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=_existing_parent(path)))
     try:
         yield work

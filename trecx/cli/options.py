@@ -49,8 +49,34 @@ def budget_options(command):
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+quiet_option = click.option("--quiet", is_flag=True, help="No progress display.")
+limit_option = click.option(
+    "--samples",
+    "limit",
+    type=click.IntRange(min=1),
+    help="Use at most so many samples of each split, evenly spread.",
+)
+
+
+def choice_from(max_accuracy_loss, max_macs, threshold, policy):
+    """The trecx.stages.calibrating.Choice that the budget options describe."""
+    from trecx.policies.calibration import Budget
+    from trecx.stages.calibrating import Choice
+
+    if threshold is not None:
+        if max_accuracy_loss is not None or max_macs is not None:
+            raise click.UsageError("--threshold is fixed: it does not go with a budget")
+        return Choice(threshold=threshold, policy=policy)
+    if max_accuracy_loss is None and max_macs is None:
+        max_accuracy_loss = 1.0
+    return Choice(Budget(max_accuracy_loss, max_macs), policy=policy)
 
 
 def print_report(report, as_json: bool) -> None:
-    """A report dataclass with `to_json()` and `to_text()`, in the form that was asked for."""
-    click.echo(json.dumps(report.to_json(), indent=2) if as_json else report.to_text())
+    """A report with `to_json()` and `document()`, in the form that was asked for."""
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2))
+        return
+    from trecx.reports.text import show
+
+    show(report.document())

@@ -1,10 +1,11 @@
-"""Choose the exit policies of int8 segments on the calibration split, and report on the test split."""
+"""Choose exit policies on the calibration split of the int8 segments, report on the test split."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from trecx.bundle import Bundle, DataFacts, write_bundle
 from trecx.errors import InputError
 from trecx.ir.graph import Graph
 from trecx.policies import DevicePolicy, MaxSoftmax, SplitRole
@@ -40,8 +41,8 @@ class Calibrated:
     """Policies, one for each early exit, with the figures of both splits as JSON."""
 
     policies: tuple[DevicePolicy, ...]
-    calibration: dict
-    test: dict
+    calibration: dict | None
+    test: dict | None
 
 
 def choose_policies(
@@ -53,7 +54,14 @@ def choose_policies(
     limit: int | None,
     say: Callable[[str, int, int], None],
 ) -> Calibrated:
-    """Run the calibration split through the int8 segments, choose, then run the test split once."""
+    """Run the calibration split through the int8 segments, choose, then run the test split once.
+
+    A network without exits has nothing to choose; one that is no classifier has no accuracy either.
+    """
+    if not is_classifier(graphs, data):
+        return Calibrated((), None, None)
+    if len(graphs) == 1:
+        return Calibrated((), None, test_figures(graphs, data, (), base, limit, say))
     outputs = chain_outputs(
         graphs,
         data.calibration,
@@ -64,7 +72,66 @@ def choose_policies(
     )
     costs = path_costs(graphs, base)
     policies, calibration = _choose(outputs, costs, choice, published_policy)
-    test = chain_outputs(
+    figures = test_figures(graphs, data, policies, base, limit, say)
+    return Calibrated(policies, calibration, figures)
+
+
+def recalibrate(
+    bundle: Bundle, data: DataSplits, choice: Choice, *, limit: int | None = None, progress=None
+) -> Bundle:
+    """Choose the policies of a bundle anew and write it again, at its place."""
+    if len(bundle.segments) == 1:
+        raise InputError(f"{bundle.path} has no early exit: there is nothing to calibrate")
+    require_same_data(bundle, data)
+    found = choose_policies(
+        bundle.graphs(),
+        data,
+        choice,
+        bundle.base_graph(),
+        "max_softmax",
+        limit,
+        progress or (lambda what, done, count: None),
+    )
+    manifest = bundle.manifest
+    base = manifest["base"]
+    return write_bundle(
+        bundle.path,
+        task=bundle.task,
+        labels=bundle.labels,
+        data=DataFacts(data.name, data.synthetic),
+        full=bundle.read(manifest["full"]["file"]),
+        segments=bundle.segment_bytes(),
+        base=None if base is None else bundle.read(base["file"]),
+        policies=found.policies,
+        training=manifest["training"],
+        calibration=found.calibration,
+        test=found.test,
+        preprocessing=manifest["input"]["preprocessing"],
+    )
+
+
+def evaluate_bundle(
+    bundle: Bundle, data: DataSplits, *, limit: int | None = None, progress=None
+) -> dict:
+    """Figures of a bundle on the test split, as the manifest holds them."""
+    require_same_data(bundle, data)
+    graphs = bundle.graphs()
+    if not is_classifier(graphs, data):
+        raise InputError(f"task {bundle.task!r} is no classification: there is no accuracy")
+    say = progress or (lambda what, done, count: None)
+    return test_figures(graphs, data, bundle.exit_policies(), bundle.base_graph(), limit, say)
+
+
+def test_figures(
+    graphs: list[Graph],
+    data: DataSplits,
+    policies: tuple[DevicePolicy, ...],
+    base: Graph | None,
+    limit: int | None,
+    say: Callable[[str, int, int], None],
+) -> dict:
+    """Evaluation of given policies on the test split, as JSON."""
+    outputs = chain_outputs(
         graphs,
         data.test,
         SplitRole.TEST,
@@ -72,7 +139,21 @@ def choose_policies(
         base=base,
         progress=lambda done, count: say("evaluating the test split", done, count),
     )
-    return Calibrated(policies, calibration, evaluate(policies, test, costs).to_json())
+    return evaluate(policies, outputs, path_costs(graphs, base)).to_json()
+
+
+def is_classifier(graphs: list[Graph], data: DataSplits) -> bool:
+    """Whether the final output has one score for each of several classes."""
+    return len(data.labels) > 1 and graphs[-1].outputs[0].size == len(data.labels)
+
+
+def require_same_data(bundle: Bundle, data: DataSplits) -> None:
+    """InputError unless the classes are those that the bundle was made with."""
+    if bundle.labels != tuple(data.labels):
+        raise InputError(
+            f"the bundle knows {len(bundle.labels)} classes ({', '.join(bundle.labels[:3])}, ...), "
+            f"the data {data.name!r} have {len(data.labels)}: give the data of its task"
+        )
 
 
 def path_costs(graphs: list[Graph], base: Graph | None) -> PathCosts:

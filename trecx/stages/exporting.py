@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from trecx.bundle import DataFacts, Segment, write_bundle
+from trecx.bundle import MANIFEST, DataFacts, write_bundle
 from trecx.errors import InputError
-from trecx.files import writable_folder
-from trecx.ir.graph import Graph
-from trecx.policies import SplitRole
+from trecx.files import require_replaceable
 from trecx.stages.calibrating import Choice, choose_policies
-from trecx.stages.outputs import chain_outputs, spread
+from trecx.stages.outputs import spread
 from trecx.task import DataSplits
 from trecx.tflite.cut import cut
 from trecx.tflite.importer import read_graph
@@ -40,7 +38,7 @@ def export(
     """
     import trecx.exits
 
-    writable_folder(out, "manifest.json")
+    require_replaceable(out, MANIFEST)
     say = progress or (lambda what, done, count: None)
     trained = trecx.exits.load_trained(run_dir)
     if trained.labels != tuple(data.labels) or trained.data != data.name:
@@ -56,14 +54,7 @@ def export(
     say("quantising to int8", 1, 1)
     graphs = [read_graph(part) for part in parts]
     base_graph = None if base is None else read_graph(base)
-    calibrated = figures = None
-    if len(graphs) > 1:
-        calibrated = choose_policies(
-            graphs, data, choice, base_graph, trained.exit_policy, limit, say
-        )
-        figures = calibrated.test
-    else:
-        figures = _plain_accuracy(graphs, data, limit, say)
+    found = choose_policies(graphs, data, choice, base_graph, trained.exit_policy, limit, say)
     return write_bundle(
         out,
         task=trained.task,
@@ -77,7 +68,18 @@ def export(
         full=full,
         segments=parts,
         base=base,
-        policies=calibrated.policies if calibrated else (),
-        calibration=calibrated.calibration if calibrated else None,
-        test=figures,
+        policies=found.policies,
+        calibration=found.calibration,
+        test=found.test,
     )
+
+
+def _quantised_segments(model, data: DataSplits) -> tuple[bytes, list[bytes]]:
+    """The int8 network with all its outputs, and its segments."""
+    from trecx.tflite.convert import convert
+
+    samples = data.train.inputs(spread(len(data.train), REPRESENTATIVE_SAMPLES))
+    converted = convert(model, samples)
+    if not converted.exits:
+        return converted.content, [converted.content]
+    return converted.content, cut(converted.content, converted.exits)

@@ -14,11 +14,11 @@ BATCH = 256
 
 
 def quantise(x: np.ndarray, graph: Graph) -> np.ndarray:
-    """float32 inputs (N, ...) as int8 (N, *input shape) of the graph: round(x / scale) + zero
+    """float32 inputs (N, ...) as int8 (N, height, ...) of the graph: round(x / scale) + zero
     point, ties to even, clipped."""
     tensor = graph.inputs[0]
     q = np.rint(x / np.float32(tensor.scale)) + tensor.zero_point
-    return np.clip(q, -128, 127).astype(np.int8).reshape(-1, *tensor.shape)
+    return np.clip(q, -128, 127).astype(np.int8).reshape(-1, *tensor.shape[1:])
 
 
 def run_chain(graphs: list[Graph], x: np.ndarray) -> list[np.ndarray]:

@@ -1,0 +1,142 @@
+"""The pipeline, stage by stage. Every function loads what it needs when it is called.
+
+Task -> train -> run folder -> export -> bundle -> compile -> C library -> run -> report
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+
+def train(
+    task_name: str,
+    data_path: Path | None = None,
+    *,
+    source: str | None = None,
+    seed: int = 0,
+    recipe_name: str | None = None,
+    epochs: int | None = None,
+    model_file: Path | None = None,
+    exit_at: str | None = None,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    progress=None,
+):
+    """Train a task's network, or a user's, by a recipe; returns trecx.exits.TrainedModel."""
+    from trecx.stages.data import load_splits
+    from trecx.stages.training import recipe_for, start_network
+    from trecx.task import find_task
+
+    task = find_task(task_name)
+    recipe = recipe_for(task, recipe_name, epochs=epochs, exit_at=exit_at)
+    data = load_splits(task, data_path, source, seed=seed)
+    base = None if model_file is None else start_network(model_file, task, data)
+    import trecx.exits
+
+    return trecx.exits.train(
+        task,
+        recipe,
+        data,
+        run_dir or Path("runs") / f"{task.name}-{recipe.name}",
+        seed=seed,
+        resume=resume,
+        progress=progress,
+        base=base,
+    )
+
+
+def export(
+    run_dir: Path,
+    out: Path,
+    choice,
+    data_path: Path | None = None,
+    *,
+    source: str | None = None,
+    seed: int = 0,
+    base_run: Path | None = None,
+    limit: int | None = None,
+    progress=None,
+):
+    """Quantise, cut, calibrate and write the bundle of a run; returns trecx.bundle.Bundle."""
+    from trecx.stages.data import load_splits
+    from trecx.stages.exporting import export as export_run
+    from trecx.stages.training import task_of_run
+
+    data = load_splits(task_of_run(run_dir), data_path, source, seed=seed)
+    return export_run(run_dir, out, data, choice, base_run=base_run, limit=limit, progress=progress)
+
+
+def calibrate(
+    bundle_path: Path,
+    choice,
+    data_path: Path | None = None,
+    *,
+    source: str | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    progress=None,
+):
+    """Choose a bundle's exit policies anew and rewrite its manifest; returns the bundle."""
+    from trecx.bundle import read_bundle
+    from trecx.stages.calibrating import recalibrate
+    from trecx.stages.data import load_splits
+    from trecx.task import find_task
+
+    bundle = read_bundle(bundle_path)
+    data = load_splits(find_task(bundle.task), data_path, source, seed=seed)
+    return recalibrate(bundle, data, choice, limit=limit, progress=progress)
+
+
+def evaluate(
+    bundle_path: Path,
+    data_path: Path | None = None,
+    *,
+    source: str | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    progress=None,
+):
+    """Figures of a bundle on the test split; returns trecx.stages.summary.EvalSummary."""
+    from trecx.bundle import read_bundle
+    from trecx.stages.calibrating import evaluate_bundle
+    from trecx.stages.data import load_splits
+    from trecx.stages.summary import EvalSummary
+    from trecx.task import find_task
+
+    bundle = read_bundle(bundle_path)
+    data = load_splits(find_task(bundle.task), data_path, source, seed=seed)
+    return EvalSummary(
+        data.name, data.synthetic, evaluate_bundle(bundle, data, limit=limit, progress=progress)
+    )
+
+
+def compile(path: Path, target: str, out: Path, **options):
+    """Compile a bundle or a .tflite file to C; returns trecx.codegen.compiler.CompiledModel."""
+    from trecx.stages.compiling import compile_to
+
+    return compile_to(path, target, out, **options)
+
+
+def run(path: Path, target: str, samples, **options):
+    """Run samples on a target; returns trecx.stages.running.Run."""
+    from trecx.stages.chain import load_chain
+    from trecx.stages.compiling import compile_for
+    from trecx.stages.running import run_on
+
+    chain = load_chain(path)
+    compile_options = {
+        key: options.pop(key) for key in ("optimize", "prefix", "flash_budget") if key in options
+    }
+    return run_on(chain, compile_for(chain, target, **compile_options), target, samples, **options)
+
+
+def flops(path: Path, base: Path | None = None):
+    """Operations by layer, segment and path; returns trecx.reports.flops.FlopsReport."""
+    from trecx.reports.flops import flops_report
+    from trecx.stages.chain import load_chain
+
+    chain = load_chain(path)
+    base_graph = None if base is None else load_chain(base).graphs[0]
+    rates = chain.bundle.exit_rates if chain.bundle is not None else None
+    return flops_report(chain.graphs, base_graph, rates, "test split" if rates else "")

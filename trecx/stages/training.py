@@ -1,0 +1,51 @@
+"""What `trecx train` needs besides the training loop: the recipe, and a user's own network."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from trecx.errors import InputError
+from trecx.task import DataSplits, Recipe, Task, find_task
+
+
+def recipe_for(
+    task: Task, name: str | None, *, epochs: int | None = None, exit_at: str | None = None
+) -> Recipe:
+    """A task's recipe with the user's changes. exit_at: the layer of its only exit."""
+    recipe = task.recipe(name)
+    if epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=epochs)
+    if exit_at is not None:
+        if len(recipe.exits) != 1:
+            raise InputError(f"--at names one exit, recipe {recipe.name!r} has {len(recipe.exits)}")
+        recipe = dataclasses.replace(
+            recipe, exits=(dataclasses.replace(recipe.exits[0], at=exit_at),)
+        )
+    return recipe
+
+
+def start_network(path: Path, task: Task, data: DataSplits):
+    """A user's Keras classifier as the network to start from.
+
+    Read in safe mode: no code in the file is run. Raises InputError when it cannot be read or
+    does not fit the data.
+    """
+    from trecx.exits.user_model import load_classifier
+
+    return load_classifier(path, task.input_shape, len(data.labels))
+
+
+def task_of_run(run_dir: Path) -> Task:
+    """The task that a run folder was trained for, without loading its model."""
+    path = Path(run_dir) / "run.json"
+    try:
+        return find_task(json.loads(path.read_text())["task"])
+    except FileNotFoundError:
+        raise InputError(
+            f"{run_dir} holds no finished training run ({path.name} is missing); "
+            "train into it, or resume"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}") from None
