@@ -307,3 +307,21 @@ def test_result_is_json_and_its_policies_read_back():
     from trecx.policies import from_manifest
 
     assert from_manifest(json.loads(text)["policies"][0]) == result.policies[0]
+
+
+def test_saved_outputs_read_back_with_their_role(tmp_path):
+    data = chain_outputs(50, 1, SplitRole.TEST, confidence=True, base=True)
+    data.save(tmp_path / "outputs.npz")
+    again = ChainOutputs.load(tmp_path / "outputs.npz")
+    assert again.split is SplitRole.TEST and again.quant(0) == data.quant(0)
+    for a, b in zip(
+        (*data.outputs, data.labels, data.base),
+        (*again.outputs, again.labels, again.base),
+        strict=True,
+    ):
+        assert np.array_equal(a, b) and a.dtype == b.dtype
+    (tmp_path / "other.npz").write_bytes(b"PK no zip")
+    with pytest.raises(InputError, match="cannot be read as saved exit outputs"):
+        ChainOutputs.load(tmp_path / "other.npz")
+    with pytest.raises(InputError, match="cannot be read"):
+        ChainOutputs.load(tmp_path / "missing.npz")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+import io
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from trecx.errors import InputError
+from trecx.files import write_atomic
 from trecx.policies.device import DevicePolicy
 from trecx.policies.rules import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
 
@@ -86,6 +90,38 @@ class ChainOutputs:
         if self.base is None:
             raise InputError("the base model's outputs are needed for this comparison: pass base=")
         return np.argmax(self.base, axis=1) == self.labels
+
+    def save(self, path: Path) -> None:
+        """Write as .npz, the split's role included."""
+        arrays = {f"output{k}": q for k, q in enumerate(self.outputs)}
+        if self.base is not None:
+            arrays["base"] = self.base
+        quants = [self.quant(k) for k in range(len(self.outputs))]
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            labels=self.labels,
+            split=np.array(self.split.value),
+            quants=np.array(quants, np.float64),
+            **arrays,
+        )
+        write_atomic(path, buffer.getvalue())
+
+    @staticmethod
+    def load(path: Path) -> ChainOutputs:
+        """Read what `save` wrote; InputError for any other file."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                count = len(file["quants"])
+                return ChainOutputs(
+                    tuple(file[f"output{k}"] for k in range(count)),
+                    file["labels"],
+                    SplitRole(str(file["split"])),
+                    tuple((float(s), int(z)) for s, z in file["quants"]),
+                    file.get("base"),
+                )
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} cannot be read as saved exit outputs: {error}") from error
 
     def subset(self, rows: np.ndarray) -> ChainOutputs:
         """The samples with the given indices (or mask)."""

@@ -47,6 +47,9 @@ class Document:
     blocks: tuple[Block, ...] = field(default_factory=tuple)
 
 
+SYNTHETIC = Note("The data is synthetic: its accuracy says nothing about real data.")
+
+
 def count(value: float) -> str:
     """A whole number with thousands separators."""
     return f"{round(value):,}"

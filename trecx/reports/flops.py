@@ -156,7 +156,7 @@ class FlopsReport:
         rows = []
         for k, path in enumerate(self.paths):
             last = k == len(self.paths) - 1
-            name = "no exit taken" if last else f"exit {k + 1} taken"
+            name = "full depth" if last else f"exit {k + 1} taken"
             relative = percent(path.flops / self.base.flops)
             needed = "" if last else percent(self.break_even(k))
             rows.append((name, count(path.macs), count(path.flops), relative, needed))
