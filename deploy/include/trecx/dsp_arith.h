@@ -1,0 +1,140 @@
+/* What the kernels for the Armv7E-M and Armv8-M DSP extension are made of: instructions as
+ * functions, requantisation, and byte copies.
+ *
+ * Without the extension the same functions are plain C. They are slow; they exist so that the
+ * address arithmetic of the kernels can be checked on a desktop machine under sanitizers. */
+#ifndef TRECX_DSP_ARITH_H
+#define TRECX_DSP_ARITH_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* --- instructions ---
+ * A word holds two signed 16-bit lanes, or four signed bytes. Sums wrap modulo 2^32. */
+
+#if defined(__ARM_FEATURE_DSP)
+
+#include <arm_acle.h>
+
+/* Bytes 0 and 2 of a word as two lanes. */
+static inline uint32_t trecx_lanes_02(uint32_t bytes) {
+  return (uint32_t)__sxtb16(bytes);
+}
+
+/* Bytes 1 and 3 of a word as two lanes. */
+static inline uint32_t trecx_lanes_13(uint32_t bytes) {
+  uint32_t lanes;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(lanes) : "r"(bytes));
+  return lanes;
+}
+
+/* acc + a.low * b.low + a.high * b.high. */
+static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {
+  int32_t sum;
+  __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+  return sum;
+}
+
+/* acc + the high half of a * b, rounded to nearest. */
+static inline int32_t trecx_smmlar(int32_t a, int32_t b, int32_t acc) {
+  int32_t sum;
+  __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+  return sum;
+}
+
+/* x / 2 rounded down, limited to -128 .. 127. */
+static inline int32_t trecx_half_to_s8(int32_t x) {
+  int32_t y;
+  __asm__("ssat %0, #8, %1, asr #1" : "=r"(y) : "r"(x));
+  return y;
+}
+
+#else
+
+static inline uint32_t trecx_lanes_02(uint32_t bytes) {
+  return (uint16_t)(int8_t)bytes | (uint32_t)(uint16_t)(int8_t)(bytes >> 16) << 16;
+}
+
+static inline uint32_t trecx_lanes_13(uint32_t bytes) {
+  return trecx_lanes_02(bytes >> 8);
+}
+
+static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {
+  const int32_t low = (int32_t)(int16_t)a * (int16_t)b;
+  const int32_t high = (int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
+  return (int32_t)((uint32_t)acc + (uint32_t)low + (uint32_t)high);
+}
+
+static inline int32_t trecx_smmlar(int32_t a, int32_t b, int32_t acc) {
+  const int64_t product = (int64_t)a * b + INT64_C(0x80000000);
+  return (int32_t)((uint32_t)acc + (uint32_t)(product >> 32));
+}
+
+static inline int32_t trecx_half_to_s8(int32_t x) {
+  x >>= 1;
+  return x < -128 ? -128 : x > 127 ? 127 : x;
+}
+
+#endif
+
+/* --- requantisation ---
+ * TFLM's two roundings (trecx/arith.h) for shift = -e, e >= 1, in four or five instructions:
+ *
+ *   t = high half of (2 x * multiplier), rounded;  y = (t + c) >> e,  c = zp * 2^e + 2^(e-1)
+ *
+ * is the same for x >= 0. For x < 0 the reference rounds ties of the second step down, not up,
+ * which is c - 1; the difference only shows in outputs below the zero point.
+ * Needs |x| < 2^29 and e <= 21. */
+
+typedef struct {
+  int32_t multiplier;
+  int32_t offset; /* c */
+  int32_t shift;  /* e - 1: the last bit is shifted out together with the saturation */
+} trecx_dsp_requant;
+
+/* Result limited to int8. Exact only when no output below the zero point survives: the zero
+ * point is -128, or the activation's lower bound is at least the zero point. */
+static inline int32_t trecx_dsp_requantize_relu(int32_t x, int32_t multiplier, int32_t offset,
+                                                int32_t shift) {
+  const int32_t doubled = (int32_t)((uint32_t)x << 1);
+  return trecx_half_to_s8(trecx_smmlar(doubled, multiplier, offset) >> shift);
+}
+
+/* Result limited to int8, exact for all x. */
+static inline int32_t trecx_dsp_requantize(int32_t x, int32_t multiplier, int32_t offset,
+                                           int32_t shift) {
+  return trecx_dsp_requantize_relu(x, multiplier, offset + (x >> 31), shift);
+}
+
+/* --- memory --- */
+
+/* Four bytes at any address. */
+static inline uint32_t trecx_load32(const void *address) {
+  uint32_t word;
+  memcpy(&word, address, sizeof word);
+  return word;
+}
+
+static inline void trecx_copy_bytes(int8_t *to, const int8_t *from, int32_t count) {
+  for (; count >= 16; count -= 16) {
+    memcpy(to, from, 16);
+    to += 16;
+    from += 16;
+  }
+  for (; count > 0; count--) *to++ = *from++;
+}
+
+/* Does nothing for the whole int8 range, which is by far the most frequent case. */
+static inline void trecx_clamp_bytes(int8_t *data, int32_t count, int32_t low, int32_t high) {
+  if (low == -128 && high == 127) return;
+  for (; count > 0; count--, data++) {
+    if (*data < low) *data = (int8_t)low;
+    if (*data > high) *data = (int8_t)high;
+  }
+}
+
+static inline void trecx_fill_bytes(int8_t *to, int8_t value, int32_t count) {
+  for (; count > 0; count--) *to++ = value;
+}
+
+#endif

@@ -1,0 +1,105 @@
+"""The DSP kernels are bit-equal to the interpreter, alone and in the overlaps they declare.
+
+Every registered DSP scheme runs on every random operator that it accepts: on the emulated
+Cortex-M4, M7 and M33, and as plain C on the host under sanitizers. The harness fails a case that
+writes outside its buffers.
+"""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import trecx.codegen.kernels  # noqa: F401  (fills the registry)
+from tests.support.kernel_harness import (
+    CORTEX_M4,
+    CORTEX_M7,
+    HOST_SANITIZED,
+    Platform,
+    operator_case,
+    overlap_cases,
+    run_cases,
+)
+from tests.support.random_ops import conv_2d, random_graph, random_inputs
+from trecx.codegen.lowering import REGISTRY, Isa, candidates
+from trecx.ir.interpreter import run_graph
+from trecx.ir.ops import Activation, Padding
+
+CORTEX_M33 = Platform(
+    "cortex-m33",
+    "arm-none-eabi-gcc",
+    ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16", *CORTEX_M4.flags[3:]),
+    "mps2-an505",
+    code=(0x10000000, 4 << 20),
+    ram=(0x38000000, 4 << 20),
+    picoseconds_per_tick=50_000,
+)
+RANDOM_GRAPHS = 40  # of each kind; every fourth with extreme weights and biases
+
+SCHEMES = [choice for choice in REGISTRY if choice.isa is Isa.DSP]
+
+
+def chosen_shapes(rng):
+    """Shapes of the real networks in small, and edges that random ones seldom meet."""
+    relu, none, relu6 = Activation.RELU, Activation.NONE, Activation.RELU6
+    yield conv_2d(rng, (1, 6, 8, 16), 16, (3, 3), activation=relu)
+    yield conv_2d(rng, (1, 5, 7, 16), 32, (3, 3), stride=(2, 2), activation=none)
+    yield conv_2d(rng, (1, 8, 8, 3), 8, (3, 3), stride=(2, 2), activation=relu)
+    yield conv_2d(rng, (1, 13, 10, 1), 8, (10, 4), stride=(2, 2), activation=relu6)
+    yield conv_2d(rng, (1, 6, 6, 8), 4, (1, 1), stride=(2, 2), activation=none)
+    yield conv_2d(rng, (1, 7, 5, 5), 7, (3, 3), padding=Padding(2, 1, 0, 3), activation=relu)
+    yield conv_2d(rng, (1, 9, 1, 4), 2, (2, 1), stride=(3, 1), padding="VALID")
+    for pixels in (1, 2, 3, 4, 5, 7):
+        for channels, out_channels in ((4, 4), (8, 3), (20, 9), (64, 16), (12, 24)):
+            activation = (relu, none, relu6)[(pixels + channels) % 3]
+            shape = (1, 1, pixels, channels)
+            yield conv_2d(rng, shape, out_channels, (1, 1), activation=activation)
+
+
+@pytest.fixture(scope="module")
+def operators():
+    """(graph, inputs, expected output) of all operators."""
+    rng = np.random.default_rng(20)
+    kinds = sorted({kind for choice in SCHEMES for kind in choice.kinds})
+    graphs = [random_graph(k, rng, hard=i % 4 == 3) for k in kinds for i in range(RANDOM_GRAPHS)]
+    graphs += chosen_shapes(rng)
+    found = []
+    for graph in graphs:
+        data = random_inputs(graph, rng, samples=4)
+        found.append((graph, data, run_graph(graph, data)[0]))
+    return found
+
+
+@pytest.fixture(scope="module")
+def cases(operators):
+    """(case, expected output, scheme) of every operator, possible scheme and overlap."""
+    found = []
+    for graph, data, expected in operators:
+        op = graph.operators[0]
+        full = [d.reshape(len(d), *t.shape) for d, t in zip(data, graph.inputs, strict=True)]
+        for candidate in candidates(op, Isa.DSP):
+            if candidate.isa is Isa.DSP and candidate.steps is not None:
+                case = operator_case(op, candidate.steps, full)
+                label = f"{candidate.scheme}, {op.kind} {op.attrs} on {op.inputs[0].shape}"
+                for variant in [case, *overlap_cases(case)]:
+                    found.append((variant, expected, label))
+    return found
+
+
+@pytest.mark.parametrize(
+    "platform", [CORTEX_M4, CORTEX_M7, CORTEX_M33, HOST_SANITIZED], ids=lambda p: p.name
+)
+def test_equal_to_the_interpreter(cases, platform):
+    results = run_cases([case for case, _, _ in cases], platform)
+    wrong = [
+        f"{label}, overlap {case.overlap}"
+        for (case, expected, label), result in zip(cases, results, strict=True)
+        if not np.array_equal(result.output.reshape(expected.shape), expected)
+    ]
+    assert not wrong
+
+
+def test_every_scheme_was_exercised(cases):
+    count = Counter(label.split(",")[0] for _, _, label in cases)
+    schemes = {choice.scheme.split(",")[0] for choice in SCHEMES}
+    assert {s for s in schemes if count[s] < 8} == set()

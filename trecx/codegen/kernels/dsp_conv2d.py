@@ -1,0 +1,192 @@
+"""CONV_2D on the DSP extension, weights at int8 size: filters in byte pairs."""
+
+from __future__ import annotations
+
+from trecx.codegen.kernels.dsp_bytepair import (
+    ENTRY_BYTES,
+    PREPARE_PAIR,
+    WIDEN,
+    bytepair_reason,
+    bytepair_weights,
+    groups_of,
+    row_tiles,
+    tile_instructions,
+)
+from trecx.codegen.kernels.dsp_common import constants_blob, output_fields
+from trecx.codegen.lowering import Isa, KernelChoice, Step, register
+from trecx.ir.graph import Operator
+
+INT16_LIMIT = 1 << 15
+
+
+def window_overlap(op: Operator) -> int:
+    """Smallest gap for a kernel that reads whole input rows just before it writes an output row.
+
+    Output row y is written when input rows up to the end of its window have been read; what is
+    read later must lie behind what has been written.
+    """
+    _, height, width, channels = op.inputs[0].shape
+    _, out_height, out_width, out_channels = op.output.shape
+    kernel_height, stride = op.inputs[1].shape[1], op.attrs.stride[0]
+    in_row, out_row = width * channels, out_width * out_channels
+    ends = [y * stride + kernel_height - op.attrs.padding.top for y in range(out_height)]
+    all_read = min(height, ends[-1])
+    gap = 0
+    for y, end in enumerate(ends):
+        if end < all_read:
+            gap = max(gap, (y + 1) * out_row - max(end, 0) * in_row)
+    return gap
+
+
+def pointwise_overlap(op: Operator, pixels_at_once: int = 3) -> int:
+    """The same for 1x1 kernels that read a few pixels just before they write them."""
+    pixels = op.output.size // op.output.shape[-1]
+    growth = op.output.shape[-1] - op.inputs[0].shape[-1]
+    return max(0, (pixels - 1) * growth)
+
+
+def is_plain_window(op: Operator) -> str | None:
+    """Why a convolution is not one group without dilation; None when it is."""
+    if op.attrs.dilation != (1, 1):
+        return "dilation"
+    if op.inputs[1].shape[3] != op.inputs[0].shape[3]:
+        return "grouped channels"
+    return None
+
+
+@register
+class DspConv2DBytepair(KernelChoice):
+    kinds = ("CONV_2D",)
+    isa = Isa.DSP
+    scheme = "byte pairs"
+
+    def reason_against(self, op: Operator) -> str | None:
+        row = self._row_bytes(op)
+        if (
+            max(row, *op.inputs[0].shape, *op.output.shape, op.inputs[1].data[0].size)
+            >= INT16_LIMIT
+        ):
+            return "a dimension does not fit 16 bits"
+        return is_plain_window(op) or bytepair_reason(op)
+
+    def _row_bytes(self, op: Operator) -> int:
+        """A padded row in the ring, to whole words."""
+        _, _, width, channels = op.inputs[0].shape
+        columns = max(
+            op.attrs.padding.left + width,
+            (op.output.shape[2] - 1) * op.attrs.stride[1] + op.inputs[1].shape[2],
+        )
+        return -(-columns * channels // 4) * 4
+
+    def lower(self, op: Operator) -> list[Step]:
+        source, weights = op.inputs[0], op.inputs[1]
+        _, height, width, channels = source.shape
+        _, out_height, out_width, out_channels = op.output.shape
+        _, kernel_height, kernel_width, _ = weights.shape
+        run = kernel_width * channels
+        groups = groups_of(kernel_height * run)
+        params = {
+            "weights": bytepair_weights(op),
+            "constants": constants_blob(op),
+            "row_bytes": self._row_bytes(op),
+            "input_height": height,
+            "input_width": width,
+            "input_channels": channels,
+            "output_height": out_height,
+            "output_width": out_width,
+            "output_channels": out_channels,
+            "kernel_height": kernel_height,
+            "stride_height": op.attrs.stride[0],
+            "stride_width": op.attrs.stride[1],
+            "pad_top": op.attrs.padding.top,
+            "pad_left": op.attrs.padding.left,
+            "run": run,
+            "groups": groups,
+            "input_zero_point": source.zero_point,
+            **output_fields(op),
+        }
+        pairs = (out_channels + 1) // 2
+        patches = 3 * (4 * groups + 12) if run % 4 else 0
+        scratch = ENTRY_BYTES * pairs + 24 * groups + patches
+        scratch += kernel_height * self._row_bytes(op) + 4
+        return [
+            Step(
+                kernel="trecx_conv2d_s8_bytepair",
+                sources=("dsp/conv2d_s8_bytepair.c", "dsp/bytepair.c"),
+                header="conv2d_s8_dsp.h",
+                params_type="trecx_conv2d_s8_bytepair_params",
+                params=params,
+                inputs=(source,),
+                outputs=(op.output,),
+                scratch_bytes=scratch,
+                overlap={0: window_overlap(op)},
+                instructions=self._instructions(op, params),
+                scheme=self.scheme,
+            )
+        ]
+
+    def _instructions(self, op: Operator, params: dict) -> int:
+        channels = params["output_channels"]
+        row = 0
+        for pixels in row_tiles(params["output_width"]):
+            gather = WIDEN[pixels] * params["groups"] + 22 * params["kernel_height"]
+            if params["run"] % 4:
+                words = -(-params["run"] // 4)
+                gather += pixels * params["kernel_height"] * (6 * words + 12)
+            tile = tile_instructions(pixels, params["groups"], channels, params["round_negatives"])
+            row += tile + gather + 40
+        reading = op.inputs[0].size * 0.7 + 30 * params["input_height"]
+        prepare = PREPARE_PAIR * ((channels + 1) // 2)
+        return int(params["output_height"] * (row + 40) + reading + prepare + 200)
+
+
+@register
+class DspConv2D1x1Bytepair(KernelChoice):
+    kinds = ("CONV_2D",)
+    isa = Isa.DSP
+    scheme = "byte pairs, 1x1"
+
+    def reason_against(self, op: Operator) -> str | None:
+        if tuple(op.inputs[1].shape[1:3]) != (1, 1) or op.attrs.stride != (1, 1):
+            return "not a 1x1 kernel with stride 1"
+        if any(vars(op.attrs.padding).values()):
+            return "padding"
+        if op.inputs[0].shape[3] % 4:
+            return "input channels are not a multiple of 4"
+        if max(op.inputs[0].shape[3], op.output.shape[3]) >= INT16_LIMIT:
+            return "a dimension does not fit 16 bits"
+        return is_plain_window(op) or bytepair_reason(op)
+
+    def lower(self, op: Operator) -> list[Step]:
+        source = op.inputs[0]
+        channels, out_channels = source.shape[3], op.output.shape[3]
+        pixels = op.output.size // out_channels
+        pairs = (out_channels + 1) // 2
+        params = {
+            "weights": bytepair_weights(op),
+            "constants": constants_blob(op),
+            "pixels": pixels,
+            "input_channels": channels,
+            "output_channels": out_channels,
+            **output_fields(op),
+        }
+        groups = channels // 4
+        instructions = PREPARE_PAIR * pairs + 60
+        for tile in row_tiles(pixels):
+            instructions += tile_instructions(tile, groups, out_channels, params["round_negatives"])
+            instructions += WIDEN[tile] * groups + 35
+        return [
+            Step(
+                kernel="trecx_conv2d_1x1_s8_bytepair",
+                sources=("dsp/conv2d_1x1_s8_bytepair.c", "dsp/bytepair.c"),
+                header="conv2d_s8_dsp.h",
+                params_type="trecx_conv2d_1x1_s8_bytepair_params",
+                params=params,
+                inputs=(source,),
+                outputs=(op.output,),
+                scratch_bytes=ENTRY_BYTES * pairs + 24 * groups,
+                overlap={0: pointwise_overlap(op)},
+                instructions=instructions,
+                scheme=self.scheme,
+            )
+        ]
