@@ -163,14 +163,21 @@ def _train_epoch(
         callbacks=[clock],
     )
     if clock.bad_batch is not None:
-        kept = run_dir / CHECKPOINT_FILE
-        advice = f"{kept} holds epoch {epoch}" if kept.exists() else "no epoch was completed"
-        raise TrainingError(
-            f"the loss must stay finite; it became NaN or infinite in epoch {epoch + 1}, "
-            f"batch {clock.bad_batch + 1}: lower the learning rate ({recipe.learning_rate}). "
-            f"{advice}"
-        )
+        raise _not_finite(f"the loss of batch {clock.bad_batch + 1}", recipe, epoch, run_dir)
+    # A fused ReLU turns NaN into 0: the loss alone does not show weights that are lost.
+    for variable in model.trainable_variables:
+        if not np.all(np.isfinite(keras.ops.convert_to_numpy(variable))):
+            raise _not_finite(f"the weights of {variable.path}", recipe, epoch, run_dir)
     return {name: float(values[-1]) for name, values in history.history.items()}
+
+
+def _not_finite(what: str, recipe: Recipe, epoch: int, run_dir: Path) -> TrainingError:
+    kept = run_dir / CHECKPOINT_FILE
+    rest = f"{kept} holds epoch {epoch}" if kept.exists() else "no epoch was completed"
+    return TrainingError(
+        f"loss and weights must stay finite: in epoch {epoch + 1}, {what} became NaN or infinite; "
+        f"lower the learning rate ({recipe.learning_rate}) or look at the data. {rest}"
+    )
 
 
 def _held_out_quality(model: JointModel, method, samples: Samples) -> dict[str, float]:

@@ -1,0 +1,223 @@
+"""Training: learns, resumes exactly after a kill, stops on NaN, refuses what does not fit."""
+
+import csv
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.support import tiny_task
+from trecx.errors import DataError, InputError, TrainingError
+from trecx.exits import load_trained, predict, train
+from trecx.exits.training import EpochBatches
+from trecx.task import ArraySamples, Recipe
+
+# Trains the tiny task in argv[1]; dies by SIGKILL in epoch 3: in the middle of it ("epoch"), or
+# while its checkpoint is being written ("checkpoint").
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.support import tiny_task
+from trecx.exits import train
+import trecx.files
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def progress(p):
+    if p.epoch == 2 and p.batch == 3:
+        die() if sys.argv[2] == "epoch" else setattr(trecx.files.os, "replace", die)
+
+train(tiny_task.TASK, tiny_task.RECIPE, tiny_task.load(), sys.argv[1], seed=7, progress=progress)
+"""
+
+
+def run(folder, recipe=tiny_task.RECIPE, **options):
+    options = {"seed": 7, **options}
+    return train(tiny_task.TASK, recipe, options.pop("data", tiny_task.load()), folder, **options)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return folder, run(folder)
+
+
+@pytest.mark.parametrize("moment", ["epoch", "checkpoint"])
+def test_kill_and_resume_gives_the_same_weights(tmp_path, uninterrupted, moment):
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "r"), moment])
+    assert killed.returncode == -signal.SIGKILL
+    with pytest.raises(InputError, match="no finished training run"):
+        load_trained(tmp_path / "r")
+    epochs = []
+    resumed = run(tmp_path / "r", resume=True, progress=lambda p: epochs.append(p.epoch))
+    assert sorted(set(epochs)) == [2, 3]
+    _, whole = uninterrupted
+    for one, two in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert resumed.history == whole.history
+
+
+def test_it_learns(tmp_path):
+    recipe = dataclasses.replace(tiny_task.RECIPE, epochs=12)
+    data = tiny_task.load(train=256)
+    trained = run(tmp_path, recipe, data=data)
+    outputs = predict(trained.model, data.test)
+    assert [np.mean(o.argmax(1) == data.test.labels) > 0.8 for o in outputs] == [True, True]
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path, uninterrupted):
+    again, other = run(tmp_path / "a"), run(tmp_path / "b", seed=8)
+    whole = uninterrupted[1].model.get_weights()
+    for one, two in zip(whole, again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(whole[0], other.model.get_weights()[0])
+
+
+def test_what_is_on_disk(uninterrupted):
+    folder, trained = uninterrupted
+    loaded = load_trained(folder)
+    data = tiny_task.load()
+    outputs = [predict(model, data.test) for model in (trained.model, loaded.model)]
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    assert loaded.recipe.to_json() == tiny_task.RECIPE.to_json()
+    assert (loaded.task, loaded.data, loaded.synthetic) == ("tiny", "tiny stripes", True)
+    assert loaded.labels == tiny_task.LABELS
+    assert loaded.output_names == ["exit1", "final"]
+    with open(folder / "log.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert {"loss", "exit1_accuracy", "calibration_final_accuracy"} <= rows[0].keys()
+    assert {path.name for path in folder.iterdir()} == {
+        "checkpoint.npz",
+        "log.csv",
+        "model.keras",
+        "run.json",
+    }
+
+
+def test_finished_run_resumes_to_itself(uninterrupted):
+    folder, trained = uninterrupted
+    again = run(folder, resume=True, progress=lambda p: pytest.fail("trained again"))
+    for one, two in zip(trained.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"learning_rate": 0.02}, r"recipe\.learning_rate was 0\.01, now 0\.02"),
+        ({"epochs": 9}, r"recipe\.epochs was 4, now 9"),
+        ({"exits": (dataclasses.replace(tiny_task.EXIT, loss_weight=2.0),)}, "recipe.exits"),
+    ],
+)
+def test_resuming_with_another_recipe_is_refused(uninterrupted, change, named):
+    with pytest.raises(TrainingError, match=f"cannot be resumed: {named}"):
+        run(uninterrupted[0], dataclasses.replace(tiny_task.RECIPE, **change), resume=True)
+
+
+def test_resuming_with_another_seed_or_data_is_refused(uninterrupted):
+    with pytest.raises(TrainingError, match="seed was 7, now 1"):
+        run(uninterrupted[0], resume=True, seed=1)
+    with pytest.raises(TrainingError, match=r"data\.train was 96, now 64"):
+        run(uninterrupted[0], resume=True, data=tiny_task.load(train=64))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "checkpoint.npz").write_bytes(b"PK garbage")
+    with pytest.raises(TrainingError, match=r"checkpoint\.npz is not a readable checkpoint"):
+        run(tmp_path, resume=True)
+
+
+def test_a_used_folder_is_not_overwritten(uninterrupted):
+    with pytest.raises(InputError, match="already holds a training run"):
+        run(uninterrupted[0])
+
+
+def test_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+    data = tiny_task.load()
+    epochs_begun = []
+
+    def noise(x, rng):
+        return x * np.nan if epochs_begun else x
+
+    poisoned = dataclasses.replace(data.train, augmentations={"noise": noise})
+    with pytest.raises(
+        TrainingError, match=r"must stay finite: in epoch 2.*learning rate.*epoch 1"
+    ):
+        run(
+            tmp_path,
+            data=dataclasses.replace(data, train=poisoned),
+            progress=lambda p: epochs_begun.append(p) if p.batch == p.batches else None,
+        )
+    with np.load(tmp_path / "checkpoint.npz") as file:
+        assert json.loads(str(file["meta"]))["epochs_done"] == 1
+        assert all(np.all(np.isfinite(file[k])) for k in file.files if k != "meta")
+
+
+def test_progress_counts_and_estimates(tmp_path):
+    reports = []
+    run(tmp_path, dataclasses.replace(tiny_task.RECIPE, epochs=2), progress=reports.append)
+    assert [(p.epoch, p.batch) for p in reports] == [(e, b) for e in (0, 1) for b in range(1, 7)]
+    assert {(p.epochs, p.batches) for p in reports} == {(2, 6)}
+    assert reports[-1].seconds_left == 0
+    assert all(p.seconds_left > 0 for p in reports[:-1])
+    assert np.isfinite(reports[-1].figures["loss"])
+
+
+def test_too_few_samples(tmp_path):
+    with pytest.raises(DataError, match="15 samples, batch size 16"):
+        run(tmp_path, data=tiny_task.load(train=15))
+
+
+def test_labels_beyond_the_classes(tmp_path):
+    data = dataclasses.replace(tiny_task.load(), labels=("rows", "columns"))
+    with pytest.raises(DataError, match="label 2 in the data, but only 2 class names"):
+        run(tmp_path, data=data)
+
+
+def test_unwritable_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        run(tmp_path / "file" / "run")
+
+
+def test_base_network_trains_alone(tmp_path):
+    recipe = Recipe("base", epochs=1, batch_size=16)
+    trained = run(tmp_path, recipe)
+    assert trained.output_names == ["final"]
+    assert predict(trained.model, tiny_task.load().test)[0].shape == (48, 3)
+
+
+def test_every_sample_once_an_epoch_in_another_order_each():
+    samples = ArraySamples(np.arange(50.0)[:, None], np.arange(50))
+    recipe = Recipe("base", batch_size=8)
+
+    def order(seed, epoch):
+        batches = EpochBatches(samples, recipe, seed, epoch)
+        assert len(batches) == 6
+        return np.concatenate([batches[i][1] for i in range(6)]).tolist()
+
+    assert len(set(order(0, 0))) == 48
+    assert order(0, 0) == order(0, 0)
+    assert order(0, 0) != order(0, 1)
+    assert order(0, 0) != order(1, 0)
+
+
+def test_augmentation_does_not_depend_on_the_order_of_batches():
+    data = tiny_task.load().train
+    one, two = (EpochBatches(data, tiny_task.RECIPE, 0, 3) for _ in range(2))
+    forward = [one[i][0] for i in range(len(one))]
+    backward = [two[i][0] for i in reversed(range(len(two)))][::-1]
+    for a, b in zip(forward, backward, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_predict_needs_the_models_input_shape(uninterrupted):
+    wrong = ArraySamples(np.zeros((4, 9, 9, 1)), np.zeros(4, int))
+    with pytest.raises(DataError, match=r"shape \(8, 8, 1\), the data has \(9, 9, 1\)"):
+        predict(uninterrupted[1].model, wrong)
