@@ -341,7 +341,7 @@ def _unpack(archive: Archive, file: Path, folder: Path, progress: Progress) -> N
         except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of the disk, not of the archive's content
-            reason = str(error).splitlines()[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(f"{file}: must be an undamaged tar archive ({reason})") from None
         data = work / archive.inner
         if not data.is_dir():

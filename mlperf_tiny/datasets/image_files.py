@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,19 +25,31 @@ def read_image(path: Path | str, side: int) -> np.ndarray:
         DataError: the file cannot be read or decoded.
         ToolMissingError: Pillow is not installed.
     """
+    with _opened(path) as image:
+        rgb = image.convert("RGB")
+    if rgb.size != (side, side):
+        rgb = rgb.resize((side, side), _pillow().Resampling.LANCZOS)
+    return np.asarray(rgb, np.uint8)
+
+
+def image_size(path: Path | str) -> tuple[int, int]:
+    """(width, height) in pixels from the file's header; raises as `read_image`."""
+    with _opened(path) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(path: Path | str):
+    """The image file, with every way in which Pillow reports damage turned into `DataError`."""
     image_module = _pillow()
     try:
         with image_module.open(path) as image:
-            rgb = image.convert("RGB")
-    # Pillow's decoders report damage by any of these.
+            yield image
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: must be an image that can be decoded ({reason})") from None
     except image_module.DecompressionBombError as error:
         raise DataError(f"{path}: must be an image of reasonable size ({error})") from None
-    if rgb.size != (side, side):
-        rgb = rgb.resize((side, side), image_module.Resampling.LANCZOS)
-    return np.asarray(rgb, np.uint8)
 
 
 def read_images(

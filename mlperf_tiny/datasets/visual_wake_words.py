@@ -58,10 +58,20 @@ def load(
         ToolMissingError: Pillow is not installed.
     """
     folder = find_folder(path)
-    test_folder = _find_test_folder(folder, test_path)
-    classes = [_images(folder / label) for label in LABELS]
+    plans = assign_splits(folder, find_test_folder(folder, test_path))
+    bad: dict[str, str] = {}
+    splits = {split: _samples(files, side, memory_limit, bad) for split, files in plans.items()}
+    total = sum(len(files) for classes in plans.values() for files in classes)
+    report_bad_files(bad, total, strict=strict)
+    _check_usable(splits, folder)
+    return DataSplits(name, **splits, labels=LABELS)
+
+
+def assign_splits(folder: Path, test_folder: Path | None) -> dict[str, list[list[Path]]]:
+    """split -> for each class of `LABELS` its files. Raises `DataError` for an empty class."""
     plans: dict[str, list[list[Path]]] = {"train": [], "calibration": [], "test": []}
-    for label, images in zip(LABELS, classes, strict=True):
+    for label in LABELS:
+        images = _images(folder / label)
         held_out = round(HELD_OUT * len(images))
         calibration = held_out if test_folder else held_out // 2
         plans["calibration"].append(images[:calibration])
@@ -70,13 +80,7 @@ def load(
             _images(test_folder / label) if test_folder else images[calibration:held_out]
         )
     _check_classes(plans, folder)
-
-    bad: dict[str, str] = {}
-    splits = {split: _samples(files, side, memory_limit, bad) for split, files in plans.items()}
-    total = sum(len(files) for classes in plans.values() for files in classes)
-    report_bad_files(bad, total, strict=strict)
-    _check_usable(splits, folder)
-    return DataSplits(name, **splits, labels=LABELS)
+    return plans
 
 
 def find_folder(path: str | Path) -> Path:
@@ -96,7 +100,8 @@ def find_folder(path: str | Path) -> Path:
     )
 
 
-def _find_test_folder(folder: Path, test_path: str | Path | None) -> Path | None:
+def find_test_folder(folder: Path, test_path: str | Path | None = None) -> Path | None:
+    """`test_path` if it is given, else the folder beside `folder` if there is one, else None."""
     if test_path is None:
         beside = folder.resolve().with_name(folder.resolve().name + TEST_SUFFIX)
         return find_folder(beside) if beside.is_dir() else None
