@@ -1,4 +1,4 @@
-"""Filters in byte pairs (deploy/include/trecx/dsp_bytepair.h): packing and preconditions."""
+"""Filters in byte pairs (deploy/include/trecx/dsp/bytepair.h): packing and preconditions."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from trecx.codegen.lowering import Blob
 from trecx.ir.graph import Operator
 from trecx.ir.quantize import activation_range
 
-# trecx/dsp_arith.h: the exact requantisation needs a right shift in this range.
+# trecx/dsp/arith.h: the exact requantisation needs a right shift in this range.
 SMALLEST_RIGHT_SHIFT, LARGEST_RIGHT_SHIFT = 1, 21
 # A channel's constants hold the bias in 27 bits beside the shift.
 BIAS_LIMIT = 1 << 26

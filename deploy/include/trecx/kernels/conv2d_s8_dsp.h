@@ -4,13 +4,13 @@
 
 #include <stdint.h>
 
-#include "trecx/dsp_bytepair.h"
+#include "trecx/dsp/bytepair.h"
 
 /* Any kernel size, stride and padding; one group, no dilation; at least two output channels.
  *
  *   input   [input_height][input_width][input_channels]
  *   output  [output_height][output_width][output_channels]
- *   weights byte pairs (trecx/dsp_bytepair.h); inputs in the order [kernel_height][kernel_width]
+ *   weights byte pairs (trecx/dsp/bytepair.h); inputs in the order [kernel_height][kernel_width]
  *           [input_channels]
  *
  * The input goes row by row into a ring of kernel_height padded rows, so that the output may be

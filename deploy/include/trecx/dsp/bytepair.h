@@ -18,7 +18,7 @@
 
 #include <stdint.h>
 
-#include "trecx/dsp_arith.h"
+#include "trecx/dsp/arith.h"
 
 /* Constants of a channel in flash, two words: 32 * bias + (e - 1), then the multiplier. The input's
  * zero point is folded into the bias, |bias| < 2^26; e is the right shift of the requantisation, 1

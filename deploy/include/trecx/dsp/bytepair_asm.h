@@ -1,0 +1,149 @@
+/* Included by bytepair_inner.h. */
+#ifndef TRECX_DSP_BYTEPAIR_ASM_H
+#define TRECX_DSP_BYTEPAIR_ASM_H
+
+/* clang-format off */
+
+/* Registers of the inner loops: r0 tile, r1 weights, r2 r3 weights of one group, r4 r5 r6 inputs
+ * of the pixels, r7 r8 r9 S and r10 r11 r12 A of the pixels, lr groups left. The copy of `run` on
+ * the stack holds the rest. */
+
+#define BEGIN                    \
+  "push {r4-r11, lr}\n\t"        \
+  "sub sp, sp, #36\n\t"          \
+  "ldm r0, {r4-r12}\n\t"         \
+  "stm sp, {r4-r12}\n\t"         \
+  "mov r1, r12\n"                \
+  "1:\n\t"                       \
+  "ldm sp, {r0, r2, r3, lr}\n\t" \
+  "ldm r3, {r7-r12}\n\t"
+
+/* Four groups a turn; entering at the group that makes the rest a multiple of four. */
+#define DOT(GROUP)                                                     \
+  "tbb [pc, r2]\n"                                                     \
+  "2:\n\t"                                                             \
+  ".byte (3f - 2b) / 2, (4f - 2b) / 2, (5f - 2b) / 2, (6f - 2b) / 2\n" \
+  "3:\n\t" GROUP "4:\n\t" GROUP "5:\n\t" GROUP "6:\n\t" GROUP          \
+  "subs lr, lr, #4\n\t"                                                \
+  "bgt 3b\n\t"
+
+/* After this: r0 requantisation of A then B, r5 output, r6 pixel step; flags of round_negatives. */
+#define REQUANTIZE_BEGIN       \
+  "ldr r0, [sp, #8]\n\t"       \
+  "ldrd r5, r6, [sp, #16]\n\t" \
+  "ldr r2, [sp, #28]\n\t"      \
+  "adds r0, r0, #24\n\t"       \
+  "cmp r2, #0\n\t"             \
+  "ldm r0!, {r2, r3, r4}\n\t"  \
+  "bne 7f\n\t"
+
+/* 2 * accumulator in register X to a byte at ADDRESS; C is the register of the offset. */
+#define REQUANTIZE(X, C, ADDRESS)     \
+  "smmlar " X ", " X ", r2, " C "\n\t" \
+  "asr " X ", " X ", r4\n\t"           \
+  "ssat " X ", #8, " X ", asr #1\n\t"  \
+  "strb " X ", " ADDRESS "\n\t"
+
+#define A_RELU(X, ADDRESS) "add " X ", " X ", " X "\n\t" REQUANTIZE(X, "r3", ADDRESS)
+#define B_RELU(X, ADDRESS) "asr " X ", " X ", #7\n\t" REQUANTIZE(X, "r3", ADDRESS)
+#define SIGN(X) "add lr, r3, " X ", asr #31\n\t"
+#define A_SIGNED(X, ADDRESS) SIGN(X) "add " X ", " X ", " X "\n\t" REQUANTIZE(X, "lr", ADDRESS)
+#define B_SIGNED(X, ADDRESS) SIGN(X) "asr " X ", " X ", #7\n\t" REQUANTIZE(X, "lr", ADDRESS)
+
+#define SECOND_FILTER   \
+  "adds r5, r5, #1\n\t" \
+  "ldm r0!, {r2, r3, r4}\n\t"
+
+#define NEXT_PAIR         \
+  "8:\n\t"                \
+  "adds r5, r5, #1\n\t"   \
+  "ldr r2, [sp, #24]\n\t" \
+  "str r0, [sp, #8]\n\t"  \
+  "str r5, [sp, #16]\n\t" \
+  "cmp r0, r2\n\t"        \
+  "bne 1b\n\t"            \
+  "add sp, sp, #36\n\t"   \
+  "pop {r4-r11, pc}\n\t"
+
+#define INPUTS_3(W)               \
+  "ldm.w r0!, {r4, r5, r6}\n\t"   \
+  "smlad r7, " W ", r4, r7\n\t"   \
+  "smlad r8, " W ", r5, r8\n\t"   \
+  "smlad r9, " W ", r6, r9\n\t"   \
+  "sxtb16 " W ", " W "\n\t"       \
+  "smlad r10, " W ", r4, r10\n\t" \
+  "smlad r11, " W ", r5, r11\n\t" \
+  "smlad r12, " W ", r6, r12\n\t"
+
+#define GROUP_3 "ldm.w r1!, {r2, r3}\n\t" INPUTS_3("r2") INPUTS_3("r3")
+
+static __attribute__((naked, noinline)) void run_3_pixels(const run *r __attribute__((unused))) {
+  __asm__ volatile(
+      BEGIN DOT(GROUP_3)
+      "sub r7, r7, r10\n\t"
+      "sub r8, r8, r11\n\t"
+      "sub r9, r9, r12\n\t"
+      REQUANTIZE_BEGIN
+      A_RELU("r10", "[r5]") A_RELU("r11", "[r5, r6]") A_RELU("r12", "[r5, r6, lsl #1]")
+      SECOND_FILTER
+      B_RELU("r7", "[r5]") B_RELU("r8", "[r5, r6]") B_RELU("r9", "[r5, r6, lsl #1]")
+      "b 8f\n"
+      "7:\n\t"
+      A_SIGNED("r10", "[r5]") A_SIGNED("r11", "[r5, r6]") A_SIGNED("r12", "[r5, r6, lsl #1]")
+      SECOND_FILTER
+      B_SIGNED("r7", "[r5]") B_SIGNED("r8", "[r5, r6]") B_SIGNED("r9", "[r5, r6, lsl #1]")
+      NEXT_PAIR);
+}
+
+#define INPUTS_2(W)               \
+  "ldm.w r0!, {r4, r5}\n\t"       \
+  "smlad r7, " W ", r4, r7\n\t"   \
+  "smlad r8, " W ", r5, r8\n\t"   \
+  "sxtb16 " W ", " W "\n\t"       \
+  "smlad r10, " W ", r4, r10\n\t" \
+  "smlad r11, " W ", r5, r11\n\t"
+
+#define GROUP_2 "ldm.w r1!, {r2, r3}\n\t" INPUTS_2("r2") INPUTS_2("r3")
+
+static __attribute__((naked, noinline)) void run_2_pixels(const run *r __attribute__((unused))) {
+  __asm__ volatile(
+      BEGIN DOT(GROUP_2)
+      "sub r7, r7, r10\n\t"
+      "sub r8, r8, r11\n\t"
+      REQUANTIZE_BEGIN
+      A_RELU("r10", "[r5]") A_RELU("r11", "[r5, r6]")
+      SECOND_FILTER
+      B_RELU("r7", "[r5]") B_RELU("r8", "[r5, r6]")
+      "b 8f\n"
+      "7:\n\t"
+      A_SIGNED("r10", "[r5]") A_SIGNED("r11", "[r5, r6]")
+      SECOND_FILTER
+      B_SIGNED("r7", "[r5]") B_SIGNED("r8", "[r5, r6]")
+      NEXT_PAIR);
+}
+
+/* clang-format on */
+
+static uint32_t *widen_3(uint32_t *tile, const int8_t *p0, const int8_t *p1, const int8_t *p2,
+                         int32_t groups) {
+  __asm__ volatile(
+      "1:\n\t"
+      "ldr r8, [%[p0]], #4\n\t"
+      "ldr r9, [%[p1]], #4\n\t"
+      "ldr r10, [%[p2]], #4\n\t"
+      "sxtb16 r4, r8\n\t"
+      "sxtb16 r5, r9\n\t"
+      "sxtb16 r6, r10\n\t"
+      "sxtb16 r8, r8, ror #8\n\t"
+      "sxtb16 r9, r9, ror #8\n\t"
+      "sxtb16 r10, r10, ror #8\n\t"
+      "subs %[n], %[n], #1\n\t"
+      "stm %[to]!, {r4, r5, r6, r8, r9, r10}\n\t"
+      "bne 1b\n\t"
+      : [to] "+r"(tile), [p0] "+r"(p0), [p1] "+r"(p1), [p2] "+r"(p2), [n] "+r"(groups)
+      :
+      : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+  return tile;
+}
+
+#endif
