@@ -1,0 +1,264 @@
+/* 3x3 convolution: four neighbouring output pixels times two filters at a time.
+ *
+ * Three input lines are kept in scratch, with a border of the input's zero point, split into
+ * planes of 16 channels. In a plane, neighbouring pixels are 16 bytes apart, so the loads of a
+ * block have constant offsets whatever the number of channels; and an activation vector serves
+ * every kx and filter that needs it. A kernel row of a block takes 24 VMLADAV and, at stride 1, 12
+ * loads. */
+#include <stddef.h>
+#include <string.h>
+
+#include "trecx/kernels/conv2d_s8_mve.h"
+#include "trecx/mve_arith.h"
+
+/* How to go on after the 3x3 taps of 16 channels: read by one LDM that replaces the three line
+ * pointers and jumps. The nodes of a block form a ring; the last one jumps to the epilogue. */
+typedef struct node {
+  const int8_t *lines[3];
+  struct node *next;
+  uint32_t code; /* set by the assembly */
+} node;
+
+typedef struct {
+  int8_t *output; /* first pixel of the block */
+  int8_t *output_end;
+  int32_t zero_point; /* output_end and zero_point are read by one LDRD */
+  int32_t channels;
+  int32_t output_step; /* from output_end to the next block */
+  const int8_t *packed;
+  int32_t blocks;
+  int32_t chunks;
+  int32_t correct_ties;
+  uint16_t offsets[8]; /* of the block's outputs, pixel by pixel, the two filters in turn */
+  int32_t line_step[4];
+  node nodes[];
+} row;
+
+#define FROM_NODES(field) ((int)offsetof(row, field) - (int)offsetof(row, nodes))
+
+#define FIRST "vmladav.s8 "
+#define MAC "vmladava.s8 "
+#define LOAD "vldrw.u32 "
+
+/* One kernel row, stride 1. Pixel offsets 0 to 5 of the line; MAC0 is FIRST or MAC. */
+#define KERNEL_ROW_STRIDE1(line, MAC0)                                                           \
+  LOAD "q0, [" line "] \n" LOAD "q6, [r7], #16 \n" LOAD "q7, [r7], #16 \n" MAC0                  \
+       "r0, q0, q6 \n" LOAD "q1, [" line ", #16] \n" MAC0 "r8, q0, q7 \n" LOAD                   \
+       "q0, [r7], #16 \n" MAC0 "r2, q1, q6 \n" LOAD "q2, [" line ", #32] \n" MAC0                \
+       "r10, q1, q7 \n" MAC0 "r4, q2, q6 \n" LOAD "q3, [" line ", #48] \n" MAC0                  \
+       "r12, q2, q7 \n" MAC0 "r6, q3, q6 \n" LOAD "q6, [r7], #16 \n" MAC0 "lr, q3, q7 \n" LOAD   \
+       "q7, [r7], #16 \n" MAC "r0, q1, q0 \n" LOAD "q4, [" line ", #64] \n" MAC                  \
+       "r8, q1, q6 \n" LOAD "q1, [r7], #16 \n" MAC "r2, q2, q0 \n" MAC "r10, q2, q6 \n" LOAD     \
+       "q5, [" line ", #80] \n" MAC "r4, q3, q0 \n" MAC "r12, q3, q6 \n" MAC "r6, q4, q0 \n" MAC \
+       "lr, q4, q6 \n" MAC "r0, q2, q7 \n" MAC "r8, q2, q1 \n" MAC "r2, q3, q7 \n" MAC           \
+       "r10, q3, q1 \n" MAC "r4, q4, q7 \n" MAC "r12, q4, q1 \n" MAC "r6, q5, q7 \n" MAC         \
+       "lr, q5, q1 \n"
+
+/* The same at stride 2: pixel offsets 0 to 8. */
+#define KERNEL_ROW_STRIDE2(line, MAC0)                                                            \
+  LOAD "q0, [" line "] \n" LOAD "q6, [r7], #16 \n" LOAD "q7, [r7], #16 \n" MAC0                   \
+       "r0, q0, q6 \n" LOAD "q1, [" line ", #32] \n" MAC0 "r8, q0, q7 \n" LOAD "q4, [" line       \
+       ", #16] \n" MAC0 "r2, q1, q6 \n" LOAD "q2, [" line ", #64] \n" MAC0 "r10, q1, q7 \n" LOAD  \
+       "q5, [" line ", #48] \n" MAC0 "r4, q2, q6 \n" LOAD "q3, [" line ", #96] \n" MAC0           \
+       "r12, q2, q7 \n" MAC0 "r6, q3, q6 \n" LOAD "q6, [r7], #16 \n" MAC0 "lr, q3, q7 \n" LOAD    \
+       "q7, [r7], #16 \n" MAC "r0, q4, q6 \n" LOAD "q0, [" line ", #80] \n" MAC                   \
+       "r8, q4, q7 \n" LOAD "q4, [" line ", #112] \n" MAC "r2, q5, q6 \n" MAC                     \
+       "r10, q5, q7 \n" LOAD "q5, [r7], #16 \n" MAC "r4, q0, q6 \n" MAC "r12, q0, q7 \n" LOAD     \
+       "q0, [r7], #16 \n" MAC "r6, q4, q6 \n" MAC "lr, q4, q7 \n" MAC "r0, q1, q5 \n" LOAD        \
+       "q4, [" line ", #128] \n" MAC "r8, q1, q0 \n" MAC "r2, q2, q5 \n" MAC "r10, q2, q0 \n" MAC \
+       "r4, q3, q5 \n" MAC "r12, q3, q0 \n" MAC "r6, q4, q5 \n" MAC "lr, q4, q0 \n"
+
+/* Four pixels times one pair of filters are finished; go on with the next pair, if there is one. */
+#define EPILOGUE(SCALE)                        \
+  TRECX_MVE_BLOCK_TO_VECTORS                   \
+  "ldm r7!, {r0, r2, r4, r6, r8, r10} \n"      \
+  "ldrd lr, r12, [r9, %[output_end]] \n" SCALE \
+  "vldrh.u16 q5, [r9, %[offsets]] \n"          \
+  "vqadd.s16 q4, q4, r12 \n"                   \
+  "vqmovnb.s16 q4, q4 \n"                      \
+  "vstrb.16 q4, [r11, q5] \n"                  \
+  "adds r11, r11, #2 \n"                       \
+  "cmp r11, lr \n"                             \
+  "bne 20b \n"
+
+/* All blocks of a row. Line pointers in r1, r3, r5; r7: packed filters; r9: the node that follows;
+ * r11: output. */
+#define ROW_OF_BLOCKS(name, KERNEL_ROW)                                            \
+  static __attribute__((noinline)) void name(row *work) {                          \
+    register node *nodes __asm__("r9") = work->nodes;                              \
+    __asm__ volatile(                                                            \
+        "push {r7} \n"                                                           \
+        /* Link the ring of nodes. */                                            \
+        "adr.w r2, 21f \n"                                                       \
+        "orr r2, r2, #1 \n"                                                      \
+        "mov r1, r9 \n"                                                          \
+        "ldr r0, [r9, %[chunks]] \n"                                             \
+        "10: add r3, r1, #20 \n"                                                 \
+        "strd r3, r2, [r1, #12] \n"                                              \
+        "mov r5, r1 \n"                                                          \
+        "mov r1, r3 \n"                                                          \
+        "subs r0, #1 \n"                                                         \
+        "bne 10b \n"                                                             \
+        "ldr r0, [r9, %[correct_ties]] \n"                                       \
+        "adr.w r2, 30f \n"                                                       \
+        "cbz r0, 11f \n"                                                         \
+        "adr.w r2, 31f \n"                                                       \
+        "11: orr r2, r2, #1 \n"                                                  \
+        "strd r9, r2, [r5, #12] \n"                                              \
+        "ldr r11, [r9, %[output]] \n"                                            \
+        "12: ldm r5, {r1, r3, r5} \n"                                            \
+        "ldr r7, [r9, %[packed]] \n"                                             \
+        /* The first 16 channels of a block start its sums, the others add. */   \
+        "20: \n" KERNEL_ROW("r1", FIRST) KERNEL_ROW("r3", MAC) KERNEL_ROW("r5", MAC) \
+        "ldm r9, {r1, r3, r5, r9, pc} \n"                                        \
+        ".balign 4 \n"                                                           \
+        "21: \n" KERNEL_ROW("r1", MAC) KERNEL_ROW("r3", MAC) KERNEL_ROW("r5", MAC) \
+        "ldm r9, {r1, r3, r5, r9, pc} \n"                                        \
+        ".balign 4 \n"                                                           \
+        "30: \n" EPILOGUE(TRECX_MVE_BLOCK_SCALE)                                 \
+        "b 40f \n"                                                               \
+        ".balign 4 \n"                                                           \
+        "31: \n" EPILOGUE(TRECX_MVE_BLOCK_SCALE_TIES)                            \
+        /* Next block: move all line pointers. */                                \
+        "40: ldr r2, [r9, %[blocks]] \n"                                         \
+        "subs r2, #1 \n"                                                         \
+        "beq 50f \n"                                                             \
+        "str r2, [r9, %[blocks]] \n"                                             \
+        "ldr r0, [r9, %[chunks]] \n"                                             \
+        "mov r5, r9 \n"                                                          \
+        "vldrw.u32 q1, [r9, %[line_step]] \n"                                    \
+        "41: vldrw.u32 q0, [r5] \n"                                              \
+        "vadd.i32 q0, q0, q1 \n"                                                 \
+        "vstrw.32 q0, [r5], #20 \n"                                              \
+        "subs r0, #1 \n"                                                         \
+        "bne 41b \n"                                                             \
+        "sub r5, r5, #20 \n"                                                     \
+        "ldrd r2, r4, [r9, %[channels]] \n"                                      \
+        "add r11, r11, r4 \n"                                                    \
+        "add r2, r2, r11 \n"                                                     \
+        "str r2, [r9, %[output_end]] \n"                                         \
+        "b 12b \n"                                                               \
+        "50: pop {r7} \n"                                                        \
+        : "+r"(nodes)                                                            \
+        : [output] "i"(FROM_NODES(output)), [output_end] "i"(FROM_NODES(output_end)), \
+          [channels] "i"(FROM_NODES(channels)), [packed] "i"(FROM_NODES(packed)), \
+          [blocks] "i"(FROM_NODES(blocks)), [chunks] "i"(FROM_NODES(chunks)),    \
+          [correct_ties] "i"(FROM_NODES(correct_ties)),                          \
+          [offsets] "i"(FROM_NODES(offsets)), [line_step] "i"(FROM_NODES(line_step)) \
+        : TRECX_MVE_CLOBBERS); \
+  }
+
+ROW_OF_BLOCKS(row_stride1, KERNEL_ROW_STRIDE1)
+ROW_OF_BLOCKS(row_stride2, KERNEL_ROW_STRIDE2)
+
+/* The ring of lines. */
+typedef struct {
+  int8_t *lines; /* [3][chunks][width][16] */
+  int32_t chunks;
+  int32_t width;
+} ring;
+
+static int8_t *ring_line(const ring *r, int32_t padded_y) {
+  return r->lines + padded_y % 3 * (r->chunks * r->width * 16);
+}
+
+/* Input row y, or zero points below the last row, into its place in the ring. */
+static void stage_line(const trecx_conv2d_s8_mve_3x3_params *p, const ring *r, const int8_t *input,
+                       int32_t y) {
+  int8_t *line = ring_line(r, y + p->pad_top) + p->pad_left * 16;
+  if (y >= p->input_height) {
+    for (int32_t k = 0; k < r->chunks; k++) {
+      trecx_mve_fill(line + k * r->width * 16, (int8_t)p->input_zero_point, p->input_width * 16);
+    }
+    return;
+  }
+  input += y * p->input_width * p->input_channels;
+  for (int32_t k = 0; k < r->chunks; k++) {
+    const int8_t *from = input + 16 * k;
+    int8_t *to = line + k * r->width * 16;
+    for (int32_t x = 0; x < p->input_width; x++) {
+      vst1q_s8(to, vld1q_s8(from));
+      from += p->input_channels;
+      to += 16;
+    }
+  }
+}
+
+/* Points the nodes at output pixel x of the row whose lines are given. Node k leads to chunk k + 1,
+ * the last one to chunk 0. */
+static void set_nodes(row *work, const ring *r, const int8_t *const lines[3], int32_t first_pixel) {
+  for (int32_t k = 0; k < r->chunks; k++) {
+    node *n = &work->nodes[k == 0 ? r->chunks - 1 : k - 1];
+    for (int32_t ky = 0; ky < 3; ky++) {
+      n->lines[ky] = lines[ky] + (k * r->width + first_pixel) * 16;
+    }
+  }
+}
+
+/* `blocks` blocks of a row from `first_pixel` (in the padded line) on. */
+static void run_blocks(row *work, const ring *r, const int8_t *const lines[3], int32_t first_pixel,
+                       int32_t blocks, int8_t *output, int32_t channels, void (*run)(row *)) {
+  set_nodes(work, r, lines, first_pixel);
+  work->blocks = blocks;
+  work->output = output;
+  work->output_end = output + channels;
+  work->channels = channels;
+  work->output_step = 3 * channels;
+  for (uint32_t lane = 0; lane < 8; lane++) {
+    work->offsets[lane] = (uint16_t)((int32_t)(lane >> 1) * channels + (int32_t)(lane & 1u));
+  }
+  run(work);
+}
+
+static __attribute__((noinline)) void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_params *p,
+                                                 const int8_t *input, int8_t *output, void *scratch,
+                                                 int32_t stride_width, void (*run)(row *)) {
+  const int32_t chunks = p->input_channels / 16;
+  const int32_t even_channels = trecx_mve_round_up(p->output_channels, 2);
+  const int32_t reach = (trecx_mve_round_up(p->output_width, 4) - 1) * stride_width + 3;
+  const int32_t filled = p->pad_left + p->input_width;
+  const ring r = {scratch, chunks, filled > reach ? filled : reach};
+  row *work = (row *)(r.lines + 3 * chunks * r.width * 16);
+  int8_t *tile = (int8_t *)&work->nodes[chunks];
+  /* Blocks that would write beyond the row or between its channels go to the tile first. */
+  const int32_t direct = even_channels == p->output_channels ? p->output_width / 4 : 0;
+  int8_t *out = output;
+  int32_t staged = 0;
+
+  work->packed = p->packed;
+  work->zero_point = p->output_zero_point;
+  work->chunks = chunks;
+  work->correct_ties = p->activation_min < p->output_zero_point;
+  for (int32_t ky = 0; ky < 3; ky++) work->line_step[ky] = 64 * stride_width;
+  work->line_step[3] = 0;
+  trecx_mve_fill(r.lines, (int8_t)p->input_zero_point, 3 * chunks * r.width * 16);
+
+  for (int32_t y = 0; y < p->output_height; y++) {
+    const int32_t top = y * p->stride_height; /* in the padded image */
+    for (; staged < top + 3 - p->pad_top; staged++) stage_line(p, &r, input, staged);
+    const int8_t *const lines[3] = {ring_line(&r, top), ring_line(&r, top + 1),
+                                    ring_line(&r, top + 2)};
+    if (direct > 0) {
+      run_blocks(work, &r, lines, 0, direct, out, p->output_channels, run);
+    }
+    for (int32_t x = 4 * direct; x < p->output_width; x += 4) {
+      run_blocks(work, &r, lines, x * stride_width, 1, tile, even_channels, run);
+      for (int32_t i = 0; i < 4 && x + i < p->output_width; i++) {
+        memcpy(out + (x + i) * p->output_channels, tile + i * even_channels,
+               (size_t)p->output_channels);
+      }
+    }
+    out += p->output_width * p->output_channels;
+  }
+  trecx_mve_clamp(output, (int32_t)(out - output), p->activation_min, p->activation_max);
+}
+
+void trecx_conv2d_s8_mve_3x3_stride1(const trecx_conv2d_s8_mve_3x3_params *params,
+                                     const int8_t *input, int8_t *output, void *scratch) {
+  conv2d_3x3(params, input, output, scratch, 1, row_stride1);
+}
+
+void trecx_conv2d_s8_mve_3x3_stride2(const trecx_conv2d_s8_mve_3x3_params *params,
+                                     const int8_t *input, int8_t *output, void *scratch) {
+  conv2d_3x3(params, input, output, scratch, 2, row_stride2);
+}

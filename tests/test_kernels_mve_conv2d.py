@@ -1,0 +1,63 @@
+"""CONV_2D on Helium equals the interpreter bit by bit, in place too; bad fits are refused."""
+
+import numpy as np
+import pytest
+
+from tests.support.mve_cases import check_scheme
+from tests.support.random_ops import conv_2d
+from trecx.codegen.kernels.mve_conv2d import MveConv2D3x3
+from trecx.ir.ops import Activation, Padding
+
+NONE, RELU, RELU6 = Activation.NONE, Activation.RELU, Activation.RELU6
+
+
+def test_3x3_shapes():
+    rng = np.random.default_rng(1)
+    shapes = [
+        # input, filters, stride, padding, activation
+        ((1, 8, 8, 16), 4, (1, 1), "SAME", RELU),
+        ((1, 8, 8, 32), 8, (2, 2), "SAME", RELU),
+        ((1, 6, 12, 48), 2, (1, 1), "SAME", NONE),
+        ((1, 9, 16, 16), 6, (2, 2), "SAME", NONE),
+        ((1, 7, 9, 32), 6, (1, 1), "VALID", NONE),
+        ((1, 5, 7, 16), 3, (1, 1), "SAME", RELU6),
+        ((1, 9, 3, 48), 5, (2, 1), "SAME", RELU),
+        ((1, 9, 3, 16), 5, (1, 2), "SAME", RELU6),
+        ((1, 1, 1, 16), 1, (1, 1), "SAME", NONE),
+        ((1, 3, 3, 16), 2, (1, 1), "VALID", RELU),
+        ((1, 4, 6, 16), 2, (1, 1), Padding(2, 2, 2, 2), NONE),
+        ((1, 5, 8, 16), 2, (2, 2), Padding(0, 1, 1, 1), NONE),
+    ]
+    graphs = [
+        conv_2d(rng, shape, filters, (3, 3), stride=stride, padding=padding, activation=activation)
+        for shape, filters, stride, padding, activation in shapes
+    ]
+    check_scheme(MveConv2D3x3(), graphs, rng)
+
+
+@pytest.mark.parametrize("activation", [NONE, RELU])
+def test_3x3_extreme_weights_and_scales(activation):
+    rng = np.random.default_rng(2)
+    choice, graphs = MveConv2D3x3(), []
+    while len(graphs) < 12:
+        graph = conv_2d(rng, (1, 4, 5, 16), 4, (3, 3), activation=activation, hard=True)
+        if choice.reason_against(graph.operators[0]) is None:
+            graphs.append(graph)
+    check_scheme(choice, graphs, rng)
+
+
+def test_3x3_is_refused():
+    rng = np.random.default_rng(3)
+
+    def reason(shape=(1, 8, 8, 16), kernel=(3, 3), **options):
+        return MveConv2D3x3().reason_against(conv_2d(rng, shape, 4, kernel, **options).operators[0])
+
+    assert reason() is None
+    assert "not 3x3" in reason(kernel=(3, 1))
+    assert "dilated" in reason(dilation=(2, 2))
+    assert "grouped" in reason(shape=(1, 8, 8, 32), groups=2)
+    assert "multiple of 16" in reason(shape=(1, 8, 8, 24))
+    assert "stride" in reason(stride=(1, 3))
+    graph = conv_2d(rng, (1, 8, 8, 16), 4, (3, 3))
+    graph.operators[0].output.quant.scale[:] *= 1e-5
+    assert "one half" in MveConv2D3x3().reason_against(graph.operators[0])

@@ -1,0 +1,87 @@
+"""What the Helium lowerings share: preconditions, folded biases, packed filter records."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trecx.codegen.kernels.common import (
+    bias_values,
+    dot_overflow,
+    requantisation,
+    weight_sums,
+)
+from trecx.ir.graph import Operator
+from trecx.ir.quantize import activation_range
+
+LANES = 16  # int8 values in a vector
+
+
+def round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def reason_against_requantisation(op: Operator) -> str | None:
+    """Why the Helium epilogue (trecx/mve_arith.h) cannot requantise `op`; None when it can."""
+    multiplier, shift = requantisation(op)
+    left = np.flatnonzero((shift >= 0) & (multiplier != 0))
+    if left.size:
+        return (
+            f"the requantisation factor of output channel {left[0]} is not below one half; "
+            "the vector epilogue takes right shifts only"
+        )
+    return dot_overflow(op)
+
+
+def right_shift_requantisation(op: Operator) -> tuple[np.ndarray, np.ndarray]:
+    """(multipliers, shifts), shifts from -31 to -1; a zero multiplier gets shift -1."""
+    multiplier, shift = requantisation(op)
+    return multiplier, np.where(multiplier == 0, -1, shift).astype(np.int32)
+
+
+def folded_biases(op: Operator) -> np.ndarray:
+    """int32 array: bias - input zero point * sum of the weights, modulo 2^32.
+
+    With it, dot products take raw inputs, and the padding has the value of the zero point.
+    """
+    total = bias_values(op).astype(np.int64) - op.inputs[0].zero_point * weight_sums(op)[0]
+    return total.astype(np.int32)
+
+
+def corrects_ties(op: Operator) -> bool:
+    """Whether negative values below the output's zero point can survive the activation."""
+    return activation_range(op.attrs.activation, op.output.quant)[0] < op.output.zero_point
+
+
+def clamp_instructions(op: Operator) -> int:
+    """Cost of trecx_mve_clamp: only activations that cut the int8 range need it."""
+    if activation_range(op.attrs.activation, op.output.quant) == (-128, 127):
+        return 4
+    return 8 * -(-op.output.size // LANES)
+
+
+def zero_point_fields(op: Operator) -> dict[str, int]:
+    low, high = activation_range(op.attrs.activation, op.output.quant)
+    return {
+        "input_zero_point": op.inputs[0].zero_point,
+        "output_zero_point": op.output.zero_point,
+        "activation_min": low,
+        "activation_max": high,
+    }
+
+
+def packed_filters(op: Operator, vectors: np.ndarray, group: int) -> np.ndarray:
+    """Records of `group` filters each, as int8 bytes (little-endian).
+
+    A record: the weights, vector by vector, the filters of the group in turn; then bias,
+    multiplier and shift of each filter. A last group that is not full repeats its last filter.
+
+    Args:
+        vectors: int8, shape (filters, vectors of a filter, 16).
+    """
+    multiplier, shift = right_shift_requantisation(op)
+    filters = np.minimum(np.arange(round_up(len(vectors), group)), len(vectors) - 1)
+    requant = np.stack([folded_biases(op), multiplier, shift], axis=1)[filters]
+    requant = np.ascontiguousarray(requant, "<i4").view(np.int8).reshape(-1, group * 12)
+    grouped = vectors[filters].reshape(-1, group, *vectors.shape[1:])
+    weights = grouped.swapaxes(1, 2).reshape(len(requant), -1)
+    return np.concatenate([weights, requant], axis=1).reshape(-1)
