@@ -5,7 +5,6 @@ Task -> train -> run folder -> export -> bundle -> compile -> C library -> run -
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 
@@ -118,17 +117,39 @@ def compile(path: Path, target: str, out: Path, **options):
     return compile_to(path, target, out, **options)
 
 
-def run(path: Path, target: str, samples, **options):
-    """Run samples on a target; returns trecx.stages.running.Run."""
+def run(
+    path: Path,
+    target: str,
+    *,
+    optimize: str = "balanced",
+    prefix: str | None = None,
+    flash_budget: int | None = None,
+    data_path: Path | None = None,
+    source: str | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    input_file: Path | None = None,
+    label_file: Path | None = None,
+    oracle: str | None = "interpreter",
+    jobs: int = 2,
+    keep: Path | None = None,
+    progress=None,
+):
+    """Run samples on a target and compare with an oracle; returns trecx.reports.run.RunReport."""
     from trecx.stages.chain import load_chain
     from trecx.stages.compiling import compile_for
-    from trecx.stages.running import run_on
+    from trecx.stages.running import report_of, run_on
+    from trecx.stages.samples import choose_samples
 
     chain = load_chain(path)
-    compile_options = {
-        key: options.pop(key) for key in ("optimize", "prefix", "flash_budget") if key in options
-    }
-    return run_on(chain, compile_for(chain, target, **compile_options), target, samples, **options)
+    samples = choose_samples(
+        chain, input_file, label_file, data_path, source=source, seed=seed, limit=limit
+    )
+    model = compile_for(chain, target, optimize=optimize, prefix=prefix, flash_budget=flash_budget)
+    found = run_on(
+        chain, model, target, samples.x, oracle=oracle, out=keep, jobs=jobs, progress=progress
+    )
+    return report_of(found, samples)
 
 
 def flops(path: Path, base: Path | None = None):

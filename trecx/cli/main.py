@@ -57,6 +57,10 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+# TensorFlow reads this when it is first imported; its remarks would drown ours.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
 @click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="trecx")
 def main() -> None:

@@ -18,13 +18,15 @@ class Chain:
     """A network ready to be evaluated or compiled.
 
     graphs: the segments in order; a single .tflite file is a chain of one. policies: one for each
-    early exit. digest: sha256 of the manifest or of the file. bundle: None for a single file.
+    early exit. digest: sha256 of the manifest or of the file. contents: the segments' .tflite
+    files. bundle: None for a single file.
     """
 
     name: str
     graphs: list[Graph]
     policies: tuple[DevicePolicy, ...]
     digest: str
+    contents: list[bytes]
     bundle: Bundle | None = None
 
 
@@ -34,10 +36,15 @@ def load_chain(path: Path) -> Chain:
     if path.is_dir():
         bundle = read_bundle(path)
         return Chain(
-            bundle.task, bundle.graphs(), bundle.exit_policies(), bundle.digest, bundle=bundle
+            bundle.task,
+            bundle.graphs(),
+            bundle.exit_policies(),
+            bundle.digest,
+            bundle.segment_bytes(),
+            bundle,
         )
     if not path.exists():
         raise InputError(f"{path} does not exist: a bundle folder or a .tflite file is needed")
     content = path.read_bytes()
     graph = read_graph(content)
-    return Chain(path.stem, [graph], (), hashlib.sha256(content).hexdigest())
+    return Chain(path.stem, [graph], (), hashlib.sha256(content).hexdigest(), [content])

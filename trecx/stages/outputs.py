@@ -31,6 +31,17 @@ def run_chain(graphs: list[Graph], x: np.ndarray) -> list[np.ndarray]:
     return found
 
 
+def run_in_batches(
+    graphs: list[Graph], x: np.ndarray, progress: Callable[[int, int], None]
+) -> list[np.ndarray]:
+    """As `run_chain`, a batch at a time."""
+    pieces = []
+    for start in range(0, len(x), BATCH):
+        pieces.append(run_chain(graphs, x[start : start + BATCH]))
+        progress(min(start + BATCH, len(x)), len(x))
+    return [np.concatenate(column) for column in zip(*pieces, strict=True)]
+
+
 def chain_outputs(
     graphs: list[Graph],
     samples,

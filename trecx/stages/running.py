@@ -11,13 +11,16 @@ import numpy as np
 
 from trecx.codegen.compiler import CompiledModel, write_library
 from trecx.errors import DataError
+from trecx.reports.run import Exactness, Memory, RunReport, run_report
 from trecx.stages.chain import Chain
-from trecx.stages.outputs import run_chain
+from trecx.stages.outputs import run_in_batches
+from trecx.stages.samples import TestSamples
 from trecx.targets.batch import BatchResult, run_batch
 from trecx.targets.boards import load_board
 from trecx.targets.build import Firmware, build_firmware
 from trecx.targets.deploy_path import deploy_path
 
+ORACLES = {"interpreter": "the NumPy interpreter", "tflm": "TensorFlow Lite Micro"}
 COMPILER_LEVEL = {"size": "Os", "balanced": "O2", "speed": "O3"}
 
 
@@ -33,9 +36,9 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """The oracle's exit_index int (N,) and output int8 (N, classes) of each sample."""
+    """What an oracle says. exit_index: int (N,). outputs: int8 (N, classes), of the exit taken."""
 
-    oracle: str
+    name: str
     exit_index: np.ndarray
     outputs: np.ndarray
 
@@ -73,7 +76,7 @@ def run_on(
     oracle: str | None = "interpreter",
     out: Path | None = None,
     jobs: int = 2,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Run:
     """Run int8 samples (N, ...) on `target`; see `expected_answers` for the oracle.
 
@@ -81,28 +84,71 @@ def run_on(
     """
     if len(x) == 0:
         raise DataError("no samples to run: at least one is needed")
+    say = _named(progress)
     with tempfile.TemporaryDirectory() as scratch:
         firmware = build(model, target, out or Path(scratch))
-        result = run_batch(firmware, x.reshape(len(x), -1), jobs=jobs, progress=progress)
-        expected = expected_answers(chain, x, oracle) if oracle else None
+        result = run_batch(
+            firmware, firmware.board, x.reshape(len(x), -1), jobs=jobs, progress=say("running")
+        )
+        expected = expected_answers(chain, x, oracle, say) if oracle else None
         return Run(model, firmware, result, expected)
 
 
-def expected_answers(chain: Chain, x: np.ndarray, oracle: str) -> Expected:
+def report_of(run: Run, samples: TestSamples) -> RunReport:
+    """The report of a run on labelled or unlabelled samples."""
+    result, firmware = run.result, run.firmware
+    memory = None
+    if not firmware.board.is_host:
+        memory = Memory(
+            flash={s.name: s.size for s in firmware.sections if s.stored},
+            static_ram=firmware.ram_bytes,
+            arena=result.arena_bytes,
+            stack_used=result.stack_used,
+            stack_size=result.stack_size,
+        )
+    exactness = None
+    if run.expected is not None:
+        differing = tuple(int(i) for i in run.expected.differing(result))
+        exactness = Exactness(run.expected.name, len(result), differing)
+    return run_report(
+        run.model.prefix,
+        firmware.board.name,
+        samples.name,
+        result.exit_index,
+        result.class_index,
+        result.segment_count,
+        labels=samples.labels,
+        instructions=result.instructions,
+        memory=memory,
+        exactness=exactness,
+        synthetic_data=samples.synthetic,
+    )
+
+
+def expected_answers(chain: Chain, x: np.ndarray, oracle: str, say) -> Expected:
     """What every sample must give: exit and output bytes.
 
     oracle: "interpreter", the integer NumPy one, or "tflm", TensorFlow Lite Micro itself on the
     segments' .tflite files (package tflite-micro).
     """
     if oracle == "tflm":
-        from trecx.stages.tflm_oracle import run_chain_on_tflm
+        from trecx.stages.tflm import run_chain_on_tflm
 
-        outputs = run_chain_on_tflm(chain, x)
+        outputs = run_chain_on_tflm(chain, x, say("running TensorFlow Lite Micro"))
     else:
-        outputs = run_chain(chain.graphs, x)
+        outputs = run_in_batches(chain.graphs, x, say("running the interpreter"))
     classes = outputs[-1].shape[1]
     stops = np.full(len(x), len(outputs) - 1)
     for k in reversed(range(len(outputs) - 1)):
         stops[chain.policies[k].decide(outputs[k])] = k
     answers = np.stack([q[:, :classes] for q in outputs])
-    return Expected(oracle, stops, answers[stops, np.arange(len(x))])
+    return Expected(ORACLES[oracle], stops, answers[stops, np.arange(len(x))])
+
+
+def _named(progress):
+    """From a progress callback (what, done, all) to one (done, all) for each `what`."""
+
+    def say(what: str):
+        return lambda done, count: progress(what, done, count) if progress else None
+
+    return say

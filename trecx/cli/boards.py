@@ -1,0 +1,3 @@
+"""trecx boards."""
+
+COMMANDS = ()

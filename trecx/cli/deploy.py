@@ -1,0 +1,141 @@
+"""trecx compile, run: from a bundle to C, and to an emulated board."""
+
+from __future__ import annotations
+
+import click
+
+from trecx.cli.options import (
+    data_options,
+    existing_file,
+    folder_argument,
+    json_option,
+    limit_option,
+    print_report,
+    quiet_option,
+)
+from trecx.cli.progress import stage_progress
+
+
+def compile_options(command):
+    """--target, --optimize, --prefix, --flash-budget."""
+    for option in (
+        click.option(
+            "--flash-budget", type=int, help="Largest bytes of packed weights (with speed)."
+        ),
+        click.option("--prefix", help="C prefix of all public names [default: the task's name]."),
+        click.option(
+            "--optimize",
+            type=click.Choice(["size", "balanced", "speed"]),
+            default="balanced",
+            show_default=True,
+            help="Spend flash: least; weights at int8 size; widened weights for speed.",
+        ),
+        click.option(
+            "--target",
+            default="mps2-an386",
+            show_default=True,
+            help="Board (see trecx boards), or host.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(name="compile")
+@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=folder_argument)
+@compile_options
+@click.option("-o", "--out", type=folder_argument, required=True, help="Folder of C to write.")
+@json_option
+def compile_command(path, target, optimize, prefix, flash_budget, out, as_json):
+    """Compile a bundle or an int8 .tflite file to self-contained C for a target.
+
+    \b
+    Examples:
+      trecx compile ic.bundle --target mps2-an386 -o ic_c
+      trecx compile model.tflite --target mps3-an547 --optimize speed -o model_c
+    """
+    from trecx import pipeline
+    from trecx.stages.compiling import CompileSummary
+
+    model = pipeline.compile(
+        path, target, out, optimize=optimize, prefix=prefix, flash_budget=flash_budget
+    )
+    print_report(CompileSummary(model, target, str(out)), as_json)
+
+
+@click.command()
+@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=folder_argument)
+@compile_options
+@data_options
+@limit_option
+@click.option("--input", "input_file", type=existing_file, help="Samples of a .npy file instead.")
+@click.option("--labels", "label_file", type=existing_file, help="Their labels, a .npy file.")
+@click.option(
+    "--oracle",
+    type=click.Choice(["interpreter", "tflm", "none"]),
+    default="interpreter",
+    show_default=True,
+    help="What every output is compared with; tflm is TensorFlow Lite Micro itself.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--keep", type=folder_argument, help="Keep the firmware and its C in this folder.")
+@json_option
+@quiet_option
+def run(
+    path,
+    target,
+    optimize,
+    prefix,
+    flash_budget,
+    data_path,
+    source,
+    seed,
+    limit,
+    input_file,
+    label_file,
+    oracle,
+    jobs,
+    keep,
+    as_json,
+    quiet,
+):
+    """Run test data on an emulated Cortex-M (or the host) and compare every byte.
+
+    Exits with status 7 when an output differs from the oracle's.
+
+    \b
+    Examples:
+      trecx run ic.bundle --target mps2-an386 --data cifar-10-batches-bin --samples 1000
+      trecx run model.tflite --input x.npy --oracle tflm
+    """
+    from trecx import pipeline
+
+    with stage_progress(quiet) as progress:
+        report = pipeline.run(
+            path,
+            target,
+            optimize=optimize,
+            prefix=prefix,
+            flash_budget=flash_budget,
+            data_path=data_path,
+            source=source,
+            seed=seed,
+            limit=limit,
+            input_file=input_file,
+            label_file=label_file,
+            oracle=None if oracle == "none" else oracle,
+            jobs=jobs,
+            keep=keep,
+            progress=progress,
+        )
+    print_report(report, as_json)
+    if report.exactness is not None and report.exactness.differing:
+        from trecx.errors import VerificationError
+
+        raise VerificationError(
+            f"{len(report.exactness.differing)} of {report.samples} samples differ from "
+            f"{report.exactness.oracle}: this is a bug of trecx, please report it"
+        )
+
+
+COMMANDS = (compile_command, run)
