@@ -1,9 +1,10 @@
 """Makes the .tflite files of this folder. Needs TensorFlow; run once, the results are committed.
 
-    python tests/data/make_models.py
+    python -m tests.data.make_models
 
-Small relatives of the benchmark's networks with random weights, so that the files stay small;
-the last layers' weights are large enough that confident and hesitant outputs both occur.
+Small relatives of the benchmark's networks, so that the files stay small. Weights are random; batch
+normalisation and the last layers are fitted to the patterns of `tests.support.patterns`, so that
+the outputs differ from sample to sample and confident and hesitant ones both occur.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from tests.support.patterns import patterns
 from trecx.tflite.convert import convert
 
 FOLDER = Path(__file__).parent
@@ -23,19 +25,17 @@ FOLDER = Path(__file__).parent
 
 def conv_bn(x, filters, kernel, stride=1, relu=True):
     x = layers.Conv2D(filters, kernel, stride, padding="same")(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=0)(x)
     return layers.ReLU()(x) if relu else x
 
 
 def depthwise_bn(x, stride=1):
     x = layers.DepthwiseConv2D(3, stride, padding="same")(x)
-    return layers.ReLU()(layers.BatchNormalization()(x))
+    return layers.ReLU()(layers.BatchNormalization(momentum=0)(x))
 
 
-def classifier(x, classes, sharpness=4.0):
-    """Dense and softmax, with weights large enough for confident outputs."""
-    spread = keras.initializers.RandomNormal(stddev=sharpness / np.sqrt(x.shape[-1]))
-    return layers.Dense(classes, activation="softmax", kernel_initializer=spread)(x)
+def classifier(x, classes):
+    return layers.Dense(classes, activation="softmax")(x)
 
 
 def residual_block(x, filters, stride):
@@ -67,8 +67,7 @@ def resnet(exits=True):
 def ds_cnn():
     """DS-CNN's shape with two exits, the second in the middle of a residual connection."""
     features = keras.Input((25, 5, 1))
-    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(16, (5, 3), 2, "same")(features)))
-    x = conv_bn(depthwise_bn(x), 16, 1)
+    x = conv_bn(depthwise_bn(conv_bn(features, 16, (5, 3), 2)), 16, 1)
     first = classifier(layers.Flatten()(layers.AveragePooling2D((4, 3))(x)), 12)
     y = conv_bn(depthwise_bn(x), 16, 1)
     second = classifier(layers.GlobalAveragePooling2D()(y[..., :8]), 12)
@@ -82,8 +81,7 @@ def learned_confidence():
     image = keras.Input((12, 12, 1))
     x = conv_bn(image, 8, 3, 2)
     pooled = layers.GlobalAveragePooling2D()(x)
-    spread = keras.initializers.RandomNormal(stddev=3)
-    h = layers.Dense(1, activation="sigmoid", kernel_initializer=spread)(pooled)
+    h = layers.Dense(1, activation="sigmoid")(pooled)
     early = layers.Concatenate()([classifier(pooled, 4), h])
     x = conv_bn(x, 16, 3, 2)
     return keras.Model(image, [early, classifier(layers.GlobalAveragePooling2D()(x), 4)])
@@ -94,8 +92,22 @@ def autoencoder():
     features = keras.Input((64,))
     x = features
     for units in (16, 4, 16):
-        x = layers.ReLU()(layers.BatchNormalization()(layers.Dense(units)(x)))
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0)(layers.Dense(units)(x)))
     return keras.Model(features, layers.Dense(64)(x))
+
+
+def fit_to_samples(model, samples, sharpness=3.0):
+    """Statistics of batch normalisation from the samples, and logits of standard deviation 3."""
+    for _ in range(3):
+        model(samples, training=True)
+    for layer in model.layers:
+        if not isinstance(layer, layers.Dense) or layer.activation is keras.activations.linear:
+            continue
+        before = keras.Model(model.inputs, layer.input)(samples, training=False).numpy()
+        kernel, _ = layer.get_weights()
+        logits = before @ kernel
+        kernel = kernel * sharpness / logits.std(axis=0)
+        layer.set_weights([kernel, -(before @ kernel).mean(axis=0)])
 
 
 def main() -> None:
@@ -111,7 +123,8 @@ def main() -> None:
         keras.utils.set_random_seed(seed)
         model = build()
         random = np.random.default_rng(seed)
-        samples = random.uniform(0, 1, (100, *model.inputs[0].shape[1:])).astype(np.float32)
+        samples = patterns(random, 200, model.inputs[0].shape[1:])
+        fit_to_samples(model, samples)
         converted = convert(model, samples)
         (FOLDER / f"{name}.tflite").write_bytes(converted.content)
         record[name] = {

@@ -12,13 +12,14 @@ import trecx
 from trecx.bundle.bundle import Bundle, DataFacts
 from trecx.bundle.manifest import MANIFEST, SCHEMA_VERSION, require_valid
 from trecx.bundle.read import read_bundle
-from trecx.errors import BundleError
+from trecx.errors import BundleError, UnsupportedModelError
 from trecx.files import atomic_folder
 from trecx.ir.graph import Graph, Tensor
 from trecx.ir.ops import macs, parameters
 from trecx.policies import DevicePolicy
 from trecx.tflite.cut import segment_names
 from trecx.tflite.importer import read_graph
+from trecx.tflite.link import link
 
 
 def write_bundle(
@@ -53,7 +54,7 @@ def write_bundle(
     _check_chain(graphs, policies)
     names = [f"{name}.tflite" for name in segment_names(len(graphs))]
     files = {"full.tflite": full, **dict(zip(names, segments, strict=True))}
-    cascade = None
+    cascade = _link(segments, policies)
     if cascade is not None:
         files["cascade.tflite"] = cascade
     if base is not None:
@@ -91,6 +92,16 @@ def write_bundle(
             (folder / name).write_bytes(content)
         (folder / MANIFEST).write_text(text, encoding="utf-8")
     return read_bundle(path)
+
+
+def _link(segments: Sequence[bytes], policies: Sequence[DevicePolicy]) -> bytes | None:
+    """The cascade, or None where there is no exit or its policy does not fit into one file."""
+    if not policies:
+        return None
+    try:
+        return link(segments, [p.to_manifest() for p in policies])
+    except UnsupportedModelError:
+        return None
 
 
 def _file_entry(name: str, content: bytes) -> dict:
