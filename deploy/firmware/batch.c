@@ -6,14 +6,13 @@
  * batch_header, then for each sample a batch_record and output_count bytes, then a batch_trailer.
  * All fields are little-endian. The model is the symbol that TRECX_MODEL names at build time. */
 #include <stddef.h>
-#include <string.h>
 
+#include "common/samples.h"
 #include "trecx/board.h"
 #include "trecx/model.h"
 
 extern const trecx_model TRECX_MODEL;
 
-#define COMMAND_LINE_BYTES 160
 #define BATCH_MAGIC 0x31425254u /* "TRB1" */
 
 typedef struct {
@@ -53,22 +52,6 @@ __attribute__((noipa)) uint32_t trecx_batch_measure(invoke_function *invoke, con
   return board_counter() - start;
 }
 
-static uint8_t *guard(int after) {
-  return TRECX_MODEL.guarded_arena + (after ? TRECX_CANARY_BYTES + TRECX_MODEL.arena_bytes : 0);
-}
-
-static void write_guards(void) {
-  memset(guard(0), TRECX_CANARY, TRECX_CANARY_BYTES);
-  memset(guard(1), TRECX_CANARY, TRECX_CANARY_BYTES);
-}
-
-static int guards_are_intact(void) {
-  for (uint32_t i = 0; i < TRECX_CANARY_BYTES; i++) {
-    if (guard(0)[i] != TRECX_CANARY || guard(1)[i] != TRECX_CANARY) return 0;
-  }
-  return 1;
-}
-
 static int write_header(int output) {
   batch_header header = {
       .magic = BATCH_MAGIC,
@@ -84,79 +67,38 @@ static int write_header(int output) {
   return board_write(output, &header, sizeof header);
 }
 
-static int run_sample(int input, int output) {
+static int run_sample(const samples_job *job) {
   int8_t *const buffer = TRECX_MODEL.input();
   trecx_result result = {0};
   batch_record record;
   int status;
 
-  if (board_read(input, buffer, TRECX_MODEL.input_bytes) != 0) return BOARD_EXIT_IO;
+  if (board_read(job->input, buffer, TRECX_MODEL.input_bytes) != 0) return BOARD_EXIT_IO;
   record.ticks = trecx_batch_measure(TRECX_MODEL.invoke, buffer, &result, &status);
   if (status < 0) return BOARD_EXIT_MODEL;
-  if (!guards_are_intact()) return BOARD_EXIT_ARENA;
+  if (!guards_are_intact(&TRECX_MODEL)) return BOARD_EXIT_ARENA;
   record.exit_index = result.exit_index;
   record.class_index = result.class_index;
-  if (board_write(output, &record, sizeof record) != 0 ||
-      board_write(output, result.output, TRECX_MODEL.output_count) != 0) {
+  if (board_write(job->output, &record, sizeof record) != 0 ||
+      board_write(job->output, result.output, TRECX_MODEL.output_count) != 0) {
     return BOARD_EXIT_IO;
   }
   return BOARD_EXIT_OK;
 }
 
-static int run_batch(int input, int output, uint32_t first, uint32_t count) {
-  if (write_header(output) != 0) return BOARD_EXIT_IO;
-  if (board_seek(input, first * TRECX_MODEL.input_bytes) != 0) return BOARD_EXIT_IO;
-  write_guards();
-  for (uint32_t i = 0; i < count; i++) {
-    const int code = run_sample(input, output);
+static int run_samples(const samples_job *job) {
+  if (write_header(job->output) != 0) return BOARD_EXIT_IO;
+  guards_write(&TRECX_MODEL);
+  for (uint32_t i = 0; i < job->count; i++) {
+    const int code = run_sample(job);
     if (code != BOARD_EXIT_OK) return code;
   }
   const batch_trailer trailer = {board_stack_size(), board_stack_used()};
-  return board_write(output, &trailer, sizeof trailer) == 0 ? BOARD_EXIT_OK : BOARD_EXIT_IO;
-}
-
-/* Cuts the next word off a line; NULL at its end. */
-static char *next_word(char **line) {
-  char *const word = *line;
-  if (word == NULL || *word == '\0') return NULL;
-  char *const space = strchr(word, ' ');
-  if (space != NULL) *space = '\0';
-  *line = space != NULL ? space + 1 : NULL;
-  return word;
-}
-
-/* The number that a word of decimal digits stands for. 0, or -1 for anything else. */
-static int parse_number(const char *word, uint32_t *value) {
-  uint32_t sum = 0;
-  if (word == NULL || *word == '\0') return -1;
-  for (; *word != '\0'; word++) {
-    const uint32_t digit = (uint32_t)(*word - '0');
-    if (digit > 9 || sum > (UINT32_MAX - digit) / 10) return -1;
-    sum = sum * 10 + digit;
-  }
-  *value = sum;
-  return 0;
+  return board_write(job->output, &trailer, sizeof trailer) == 0 ? BOARD_EXIT_OK : BOARD_EXIT_IO;
 }
 
 int trecx_app(void) {
-  char text[COMMAND_LINE_BYTES];
-  char *line = text;
-  uint32_t first, count;
-
-  if (board_command_line(text, sizeof text) != 0) return BOARD_EXIT_USAGE;
-  next_word(&line); /* the program's name */
-  const char *const input_name = next_word(&line);
-  const char *const output_name = next_word(&line);
-  if (input_name == NULL || output_name == NULL) return BOARD_EXIT_USAGE;
-  if (parse_number(next_word(&line), &first) != 0) return BOARD_EXIT_USAGE;
-  if (parse_number(next_word(&line), &count) != 0) return BOARD_EXIT_USAGE;
-
-  const int input = board_open(input_name, BOARD_READ);
-  if (input < 0) return BOARD_EXIT_USAGE;
-  const int output = board_open(output_name, BOARD_WRITE);
-  if (output < 0) return BOARD_EXIT_USAGE;
-  const int code = run_batch(input, output, first, count);
-  if (board_close(output) != 0 && code == BOARD_EXIT_OK) return BOARD_EXIT_IO;
-  board_close(input);
-  return code;
+  samples_job job;
+  const int code = samples_open(&job, TRECX_MODEL.input_bytes);
+  return code == BOARD_EXIT_OK ? samples_close(&job, run_samples(&job)) : code;
 }

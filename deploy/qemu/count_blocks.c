@@ -5,9 +5,9 @@
  * Without regions everything is counted, as region 0 of path 0. With regions, counting is by layer:
  * each line of the file is "START END REGION PATH" (hexadecimal addresses, END exclusive). Running
  * into [START, END) makes REGION the current one; code outside all ranges (kernels, memcpy) counts
- * for the region that called it. Region 0 is everything outside an inference and is not counted.
- * An inference lasts from the first block of another region to the next block of region 0; its path
- * is the largest PATH of the regions that it entered.
+ * for the region that called it. Region 0 is the function that calls the model; it is not counted.
+ * An inference lasts from the step out of region 0 into another one to the next block of region 0;
+ * its path is the largest PATH of the regions that it entered.
  *
  * With flash, data accesses are counted too, separately for addresses within and outside flash.
  *
@@ -186,11 +186,17 @@ static edge *find_edge(block *b) {
   return e;
 }
 
+/* The model may also be called from elsewhere (to ask where its input lives): that is not counted.
+ */
+static bool begins_inference(const block *b) {
+  return b->region != 0 && block_count > 0 && blocks[previous]->region == 0;
+}
+
 static void on_block(unsigned int cpu, void *data) {
   (void)cpu;
   block *const b = data;
-  if (b->region != INHERIT) {
-    if (b->region == 0 && region != 0) end_inference();
+  if (b->region == 0 && region != 0) end_inference();
+  if (b->region != INHERIT && (region != 0 || begins_inference(b))) {
     region = b->region;
     if (b->path > path) path = b->path;
   }
@@ -210,6 +216,7 @@ static void on_block(unsigned int cpu, void *data) {
 static void on_access(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
   (void)cpu;
   (void)data;
+  if (region == 0 && range_count > 0) return;
   const uint64_t size = UINT64_C(1) << qemu_plugin_mem_size_shift(info);
   data_count *const d = &pending_data[region];
   if (address >= flash_start && address < flash_end) {

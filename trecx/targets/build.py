@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,12 +33,18 @@ _SANITIZE = (
 
 @dataclass(frozen=True, eq=False)
 class Firmware:
-    """A linked program. elf: path of the file; build: options that made it, for reports."""
+    """A linked program.
+
+    elf: path of the file. model: C symbol of its trecx_model. build: what made it, for reports.
+    rebuild: builds the same model with other arguments of build_firmware.
+    """
 
     elf: Path
     board: Board
     app: str
+    model: str | None = None
     build: dict[str, str] = field(default_factory=dict)
+    rebuild: Callable[..., Firmware] | None = None
 
     @cached_property
     def image(self) -> ElfImage:
@@ -102,13 +108,30 @@ def build_firmware(
     ToolMissingError without a compiler; VerificationError when the C code does not compile.
     """
     board = load_board(board) if isinstance(board, str) else board
+    sources, include_dirs, flags = list(sources), list(include_dirs), list(flags)
+
+    def rebuild(**changes) -> Firmware:
+        same = {
+            "sources": sources,
+            "board": board,
+            "app": app,
+            "out_dir": out_dir,
+            "model": model,
+            "include_dirs": include_dirs,
+            "defines": defines,
+            "optimize": optimize,
+            "flags": flags,
+            "sanitize": sanitize,
+            "jobs": jobs,
+        }
+        return build_firmware(**{**same, **changes})
+
     board.check_capacity(flash_bytes=flash_bytes, ram_bytes=ram_bytes)
     if optimize not in OPTIMIZE_LEVELS:
         raise InputError(f"optimize must be one of {', '.join(OPTIMIZE_LEVELS)}; got {optimize!r}")
     if sanitize and not board.is_host:
         raise InputError(f"sanitizers run on the host only; got board {board.name!r}")
-    app_source = _app_source(app)
-    name = app_source.stem
+    name = _app_sources(app)[0].stem
     compiler = compiler_for(board.core)
 
     definitions = {**({"TRECX_MODEL": model} if model else {}), **(defines or {})}
@@ -126,7 +149,7 @@ def build_firmware(
     own = [f"-D{key}={value}" for key, value in sorted(definitions.items())]
     units = [(Path(s), common) for s in dict.fromkeys(map(Path, sources))]
     units += [(s, common) for s in board.sources]
-    units += [(app_source, [*common, *own])]
+    units += [(s, [*common, *own]) for s in _app_sources(app)]
     objects = _compile(compiler, units, includes, jobs)
 
     out_dir = Path(out_dir)
@@ -138,7 +161,7 @@ def build_firmware(
         "flags": " ".join(common),
         "defines": " ".join(own),
     }
-    return Firmware(elf, board, name, build)
+    return Firmware(elf, board, name, model, build, rebuild)
 
 
 def source_lines(firmware: Firmware, addresses: Iterable[int]) -> dict[int, str]:
@@ -164,24 +187,25 @@ def source_lines(firmware: Firmware, addresses: Iterable[int]) -> dict[int, str]
     return found
 
 
-def _app_source(app: str | Path) -> Path:
+def _app_sources(app: str | Path) -> list[Path]:
+    """The application's own file, then what the applications share."""
     path = Path(app)
     if path.suffix == ".c":
         if not path.is_file():
             raise InputError(f"there is no application {path}")
-        return path
+        return [path]
     folder = deploy_path() / "firmware"
     path = folder / f"{app}.c"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.c")))
         raise InputError(f"there is no application {str(app)!r} (applications: {known})")
-    return path
+    return [path, *sorted((folder / "common").glob("*.c"))]
 
 
 def _compile(compiler, units, includes: list[Path], jobs: int) -> list[Path]:
     folder = cache_folder("objects")
     prune(folder)
-    headers = _digest_headers([*includes, deploy_path() / "boards"])
+    headers = _digest_headers([*includes, deploy_path() / "boards", deploy_path() / "firmware"])
     version = tool_version(compiler)
 
     def one(unit) -> Path:
