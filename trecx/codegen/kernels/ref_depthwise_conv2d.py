@@ -14,8 +14,9 @@ from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.ops import macs
 
-INSTRUCTIONS_PER_MAC = 16
-INSTRUCTIONS_PER_OUTPUT = 60
+# Measured on a Cortex-M4 at -O2; they rank the schemes.
+INSTRUCTIONS_PER_MAC = 12
+INSTRUCTIONS_PER_OUTPUT = 120
 
 
 @register

@@ -12,8 +12,9 @@ from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.ops import macs
 
-INSTRUCTIONS_PER_MAC = 6
-INSTRUCTIONS_PER_OUTPUT = 45
+# Measured on a Cortex-M4 at -O2; they rank the schemes.
+INSTRUCTIONS_PER_MAC = 5
+INSTRUCTIONS_PER_OUTPUT = 50
 
 
 @register

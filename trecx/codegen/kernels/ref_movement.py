@@ -15,8 +15,9 @@ from trecx.ir.graph import Operator, Tensor
 
 MAX_DIMENSIONS = 4
 
-INSTRUCTIONS_PER_LINE = 25
-INSTRUCTIONS_PER_BYTE = 1
+# Measured on a Cortex-M4 at -O2; they rank the schemes.
+INSTRUCTIONS_PER_LINE = 45
+BYTES_PER_INSTRUCTION = 2
 
 
 class _Copy:
@@ -54,7 +55,7 @@ class _Copy:
     def instructions(self) -> int:
         line = self.dims[-1] if self.dims else 1
         count = math.prod(self.dims)
-        return INSTRUCTIONS_PER_LINE * (count // line) + INSTRUCTIONS_PER_BYTE * count
+        return INSTRUCTIONS_PER_LINE * (count // line) + count // BYTES_PER_INSTRUCTION
 
 
 def _copy_step(copy: _Copy, source: Tensor, target: Tensor, scheme: str) -> Step:
@@ -149,7 +150,7 @@ class RefPad(KernelChoice):
                 },
                 inputs=(op.inputs[0],),
                 outputs=(op.output,),
-                instructions=copy.instructions + INSTRUCTIONS_PER_BYTE * op.output.nbytes,
+                instructions=copy.instructions + op.output.nbytes // BYTES_PER_INSTRUCTION,
                 scheme=self.scheme,
             )
         ]
