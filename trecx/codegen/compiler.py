@@ -115,7 +115,7 @@ def write_library(model: CompiledModel, deploy: Path, out: Path) -> list[Path]:
     with atomic_folder(out, "sources.txt") as work:
         (work / f"{model.prefix}.h").write_text(model.header)
         (work / f"{model.prefix}.c").write_text(model.source)
-        for source in model.sources:
+        for source in (*model.sources, *_private_headers(model, deploy)):
             target = work / "trecx" / source
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(deploy / source, target)
@@ -124,6 +124,12 @@ def write_library(model: CompiledModel, deploy: Path, out: Path) -> list[Path]:
         names = [f"{model.prefix}.c", *(f"trecx/{s}" for s in model.sources)]
         (work / "sources.txt").write_text("\n".join(names) + "\n")
     return [out / f"{model.prefix}.c", *(out / "trecx" / s for s in model.sources)]
+
+
+def _private_headers(model: CompiledModel, deploy: Path) -> list[str]:
+    """Headers that lie beside the sources, for the kernels of one family alone."""
+    folders = sorted({Path(source).parent for source in model.sources})
+    return [str(folder / h.name) for folder in folders for h in (deploy / folder).glob("*.h")]
 
 
 def _operator_report(segment: int, low: Lowered) -> dict:

@@ -91,6 +91,7 @@ def run_on(
             firmware, firmware.board, x.reshape(len(x), -1), jobs=jobs, progress=say("running")
         )
         expected = expected_answers(chain, x, oracle, say) if oracle else None
+        firmware.sections  # noqa: B018  (read while the file exists; the report needs them)
         return Run(model, firmware, result, expected)
 
 
