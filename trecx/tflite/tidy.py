@@ -1,0 +1,73 @@
+"""Takes out rescaling that the converter adds and nothing needs, before a model is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trecx.tflite.flatbuffer import Record
+from trecx.tflite.model import indices, operator_kind, read_model, tensor_type, write_model
+
+
+def exact_concatenations(model: bytes) -> bytes:
+    """Let an output that concatenates values of one scale keep that scale.
+
+    For an exit with a learned confidence, concat(softmax, sigmoid), the converter gives the
+    concatenation the range seen in the representative data and rescales both inputs to it, which
+    only loses precision: both have scale 1/256 and zero point -128 already. Here the
+    concatenation gets the inputs' scale and the QUANTIZE operators before it go. Only
+    concatenations are changed that are an output of the model and that no operator reads.
+    Returns `model` itself when there is none. Raises ModelFormatError as `read_model`.
+    """
+    tree = read_model(model)
+    subgraph = tree.subgraphs[0]
+    changed = [_keep_scale(tree, subgraph, op) for op in subgraph.operators]
+    if not any(changed):
+        return model
+    used = set(indices(subgraph.outputs))
+    used.update(i for op in subgraph.operators for i in indices(op.inputs))
+    subgraph.operators = [
+        op
+        for op in subgraph.operators
+        if operator_kind(tree, op) != "QUANTIZE" or not used.isdisjoint(indices(op.outputs))
+    ]
+    return write_model(tree)
+
+
+def _keep_scale(tree: Record, subgraph: Record, concatenation: Record) -> bool:
+    """Rewrite one operator if it is such a concatenation; True when it was changed."""
+    if operator_kind(tree, concatenation) != "CONCATENATION":
+        return False
+    readers = {i for op in subgraph.operators for i in indices(op.inputs)}
+    free = set(indices(subgraph.outputs)) - readers
+    if len(indices(concatenation.outputs)) != 1 or not free.issuperset(
+        indices(concatenation.outputs)
+    ):
+        return False
+    sources = [_before_quantize(tree, subgraph, i) for i in indices(concatenation.inputs)]
+    if sources == indices(concatenation.inputs) or -1 in sources:
+        return False
+    tensors = [subgraph.tensors[i] for i in sources]
+    if any(tensor_type(t) != "INT8" or not _same(t, tensors[0]) for t in tensors):
+        return False
+    concatenation.inputs = np.array(sources, np.int32)
+    output = subgraph.tensors[concatenation.outputs[0]]
+    output.quantization = tensors[0].quantization
+    return True
+
+
+def _before_quantize(tree: Record, subgraph: Record, tensor: int) -> int:
+    """The tensor that QUANTIZE makes `tensor` of; `tensor` itself when another operator does."""
+    for op in subgraph.operators:
+        if tensor in indices(op.outputs) and operator_kind(tree, op) == "QUANTIZE":
+            return next(iter(indices(op.inputs)), tensor)
+    return tensor
+
+
+def _same(a: Record, b: Record) -> bool:
+    """True when two tensors have one and the same per-tensor quantisation."""
+    first, second = a.quantization, b.quantization
+    if first is None or second is None or first.scale is None or first.scale.size != 1:
+        return False
+    return np.array_equal(first.scale, second.scale) and np.array_equal(
+        first.zero_point, second.zero_point
+    )
