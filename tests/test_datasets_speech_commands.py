@@ -128,7 +128,7 @@ def test_standard_words_are_the_default_where_all_are_there(tree):
     data = load(tree, cache=None)
     assert data.labels == (*speech_commands.WORDS, "silence", "unknown")
     assert {clip.file.split("/")[0] for clip in data.train.clips} >= {"bed", "cat", "down"}
-    assert data.name == "Speech Commands of tree"
+    assert data.name == "Speech Commands"
 
 
 def test_classes_without_sounds_can_be_left_out(shared_tree):
@@ -159,7 +159,7 @@ def test_held_out_speakers_are_the_whole_test_split(shared_tree):
     assert not {speaker_of(file) for file in others} & {"ann", "dan"}
     assert {file[-5] for file in files(data.calibration)} == {"2"}
     assert len(others) == 3 * 16
-    assert "test ann+dan" in data.name
+    assert data.name == "4 spoken words, speakers held out for test ann+dan"
 
 
 def test_held_out_speakers_for_calibration_and_test(shared_tree):

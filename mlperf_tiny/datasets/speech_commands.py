@@ -142,7 +142,7 @@ def load(
         )
     report_bad_files(bad, len(looked_at), strict=strict)
     _check_classes(splits, plan.labels, layout.folder)
-    return DataSplits(name or _title(layout, words, held_out), **splits, labels=plan.labels)
+    return DataSplits(name or _title(words, held_out), **splits, labels=plan.labels)
 
 
 def assign_splits(
@@ -356,9 +356,8 @@ def _names(value: Sequence[str] | str | None) -> tuple[str, ...]:
     return tuple(part for part in value or () if part)
 
 
-def _title(layout: Layout, words: Sequence[str], held_out: Mapping[str, Sequence[str]]) -> str:
-    what = "Speech Commands" if tuple(words) == WORDS else f"{len(words)} words"
+def _title(words: Sequence[str], held_out: Mapping[str, Sequence[str]]) -> str:
+    """The same wherever the folder lies: a trained model remembers its data by this."""
+    title = "Speech Commands" if tuple(words) == WORDS else f"{len(words)} spoken words"
     speakers = [f"{split} {'+'.join(names)}" for split, names in held_out.items() if names]
-    return f"{what} of {layout.folder.name}" + (
-        f", speakers held out: {', '.join(speakers)}" if speakers else ""
-    )
+    return title + (f", speakers held out for {', '.join(speakers)}" if speakers else "")
