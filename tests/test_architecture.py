@@ -23,6 +23,7 @@ ALLOWED = {
     "trecx.codegen": {"trecx.ir", "trecx.policies"},
     "trecx.targets": set(),
     "trecx.reports": {"trecx.ir", "trecx.policies"},
+    "trecx.search": {"trecx.policies", "trecx.task"},
 }
 JOINS_STAGES = ("trecx.pipeline", "trecx.cli", "trecx.stages")
 MAY_BE_HEAVY = ("trecx.exits", "trecx.tflite.convert", "mlperf_tiny")
