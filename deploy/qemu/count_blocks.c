@@ -13,7 +13,7 @@
  *
  * Output, one fact a line, numbers decimal but addresses hexadecimal:
  *
- *   block ID ADDRESS INSTRUCTIONS BYTES
+ *   block ID ADDRESS INSTRUCTIONS
  *   edge PATH REGION FROM TO COUNT            block TO ran after block FROM, COUNT times
  *   data PATH REGION FLASH_ACCESSES FLASH_BYTES OTHER_ACCESSES OTHER_BYTES
  *   sample PATH INSTRUCTIONS                  one for each inference, in order
@@ -61,8 +61,6 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*callback)(qemu_p
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 unsigned int qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t info);
 
 #define EXPORT __attribute__((visibility("default")))
@@ -93,7 +91,7 @@ typedef struct {
 typedef struct {
   uint32_t id;
   uint64_t address;
-  uint32_t instructions, bytes;
+  uint32_t instructions;
   int region, path; /* of the range that holds it, or INHERIT */
   uint32_t edge_count, edge_room, last_edge;
   edge *edges;
@@ -254,7 +252,7 @@ static void enlarge_table(void) {
 }
 
 /* QEMU may translate a block again (after a flush): it stays the same block here. */
-static block *find_block(uint64_t address, uint32_t instructions, uint32_t bytes) {
+static block *find_block(uint64_t address, uint32_t instructions) {
   if (block_count * 2 >= table_size) enlarge_table();
   uint32_t slot = (uint32_t)(address / 2 * 31 + instructions);
   for (block *b; (b = block_table[slot % table_size]) != NULL; slot++) {
@@ -268,7 +266,6 @@ static block *find_block(uint64_t address, uint32_t instructions, uint32_t bytes
   b->id = block_count;
   b->address = address;
   b->instructions = instructions;
-  b->bytes = bytes;
   locate(b);
   blocks[block_count++] = b;
   block_table[slot % table_size] = b;
@@ -278,10 +275,7 @@ static block *find_block(uint64_t address, uint32_t instructions, uint32_t bytes
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   (void)id;
   const size_t count = qemu_plugin_tb_n_insns(tb);
-  struct qemu_plugin_insn *const last = qemu_plugin_tb_get_insn(tb, count - 1);
-  const uint64_t start = qemu_plugin_tb_vaddr(tb);
-  const uint64_t end = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last);
-  block *const b = find_block(start, (uint32_t)count, (uint32_t)(end - start));
+  block *const b = find_block(qemu_plugin_tb_vaddr(tb), (uint32_t)count);
   qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, CB_NO_REGS, b);
   if (total_data == NULL) return;
   for (size_t i = 0; i < count; i++) {
@@ -310,8 +304,7 @@ static void on_exit(qemu_plugin_id_t id, void *data) {
   if (range_count == 0) end_inference();
   for (uint32_t i = 0; i < block_count; i++) {
     const block *const b = blocks[i];
-    fprintf(out, "block %" PRIu32 " %" PRIx64 " %" PRIu32 " %" PRIu32 "\n", b->id, b->address,
-            b->instructions, b->bytes);
+    fprintf(out, "block %" PRIu32 " %" PRIx64 " %" PRIu32 "\n", b->id, b->address, b->instructions);
     write_edges(b);
   }
   for (int i = 0; total_data != NULL && i < MAX_PATHS * MAX_REGIONS; i++) {

@@ -22,15 +22,10 @@ from trecx.targets.toolchain import find_tool, tool_version
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive instructions that run together. address: of the first; size: in bytes."""
+    """Consecutive instructions that run together. address: of the first."""
 
     address: int
     instructions: int
-    size: int
-
-    @property
-    def end(self) -> int:
-        return self.address + self.size
 
 
 @dataclass(frozen=True)
@@ -117,9 +112,7 @@ def read_counts(path: Path) -> BlockCounts:
     if not lines or lines[-1] != "end":
         raise TargetError("the profiler's output is not complete: the emulator was interrupted")
     rows = [line.split() for line in lines[:-1]]
-    blocks = {
-        int(r[1]): Block(int(r[2], 16), int(r[3]), int(r[4])) for r in rows if r[0] == "block"
-    }
+    blocks = {int(r[1]): Block(int(r[2], 16), int(r[3])) for r in rows if r[0] == "block"}
     counts = BlockCounts()
     for kind, *values in rows:
         if kind == "edge":
