@@ -4,7 +4,7 @@ A head is a function (features, classes, name, **options) -> Head, registered in
 its layers `<name>_...` and computes only what TensorFlow Lite's int8 converter can express.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -21,11 +21,13 @@ class Head:
     output: what the exit gives, shape (batch, classes), or (batch, classes + 1) when the last
         column is a learned confidence.
     logits: the class scores before softmax, shape (batch, classes).
+    features: what they are computed from, shape (batch, n).
     depthwise: the head's depthwise layer, if it has one (early-view assistance shares it).
     """
 
     output: keras.KerasTensor
     logits: keras.KerasTensor
+    features: keras.KerasTensor
     depthwise: keras.layers.DepthwiseConv2D | None = None
 
 
@@ -93,6 +95,57 @@ def t_recx_head(
     return _classify(x, classes, name, depthwise)
 
 
+@register("tower")
+def tower_head(
+    features,
+    classes: int,
+    name: str,
+    *,
+    blocks: Sequence[tuple[str, int, int]],
+    dropout: float = 0.0,
+) -> Head:
+    """A small network of its own: convolution blocks, global average pooling, a dense layer.
+
+    Strided from its first block, it leaves the costly high-resolution layers of the network to
+    the samples that need them.
+
+    blocks: (kind, channels, stride) each; kind "full" is a 3x3 convolution, "separable" a 3x3
+        depthwise and a 1x1 convolution; batch normalisation and ReLU follow every convolution.
+    """
+    x = features
+    for number, (kind, channels, stride) in enumerate(blocks, start=1):
+        if kind not in BLOCKS:
+            raise InputError(f"unknown block {kind!r} in a tower; known: {', '.join(BLOCKS)}")
+        x = BLOCKS[kind](x, channels, stride, f"{name}_block{number}")
+    x = layers.AveragePooling2D(x.shape[1:3], name=f"{name}_pool")(x)
+    x = layers.Flatten(name=f"{name}_flatten")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    return _classify(x, classes, name)
+
+
+def _full(x, channels: int, stride: int, name: str):
+    x = layers.Conv2D(channels, 3, strides=stride, padding="same", use_bias=False, name=name)(x)
+    return _normalise(x, name)
+
+
+def _separable(x, channels: int, stride: int, name: str):
+    x = layers.DepthwiseConv2D(
+        3, strides=stride, padding="same", use_bias=False, name=f"{name}_depthwise"
+    )(x)
+    x = _normalise(x, f"{name}_depthwise")
+    x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_pointwise")(x)
+    return _normalise(x, f"{name}_pointwise")
+
+
+BLOCKS = {"full": _full, "separable": _separable}
+
+
+def _normalise(x, name: str):
+    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
 def first_channels(x, count: int):
     """The first `count` channels of a map; the map itself when it has no more."""
     if x.shape[-1] < count:
@@ -102,4 +155,4 @@ def first_channels(x, count: int):
 
 def _classify(x, classes: int, name: str, depthwise=None) -> Head:
     logits = layers.Dense(classes, name=f"{name}_logits")(x)
-    return Head(layers.Softmax(name=f"{name}_softmax")(logits), logits, depthwise)
+    return Head(layers.Softmax(name=f"{name}_softmax")(logits), logits, x, depthwise)

@@ -6,6 +6,7 @@ A method is one module and one row in `METHODS`. See `trecx.exits.methods.method
 from trecx.errors import InputError
 from trecx.exits.methods.autoencoder import Autoencoder
 from trecx.exits.methods.base import Base
+from trecx.exits.methods.distilled import Distilled
 from trecx.exits.methods.method import Method
 from trecx.exits.methods.t_recx import TRecx
 from trecx.task import Recipe, nearest
@@ -14,6 +15,7 @@ METHODS: dict[str, type[Method]] = {
     "base": Base,
     "autoencoder": Autoencoder,
     "t-recx": TRecx,
+    "distilled": Distilled,
 }
 
 

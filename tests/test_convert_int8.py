@@ -1,0 +1,131 @@
+"""Conversion: one int8 model, only operators that the compiler knows, outputs found by name."""
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from keras import layers
+
+from mlperf_tiny.tasks import TASKS
+from tests.support import tiny_task
+from trecx.errors import InputError
+from trecx.exits.graft import add_exits, plain_copy
+from trecx.tflite.convert import convert
+from trecx.tflite.importer import read_graph
+
+
+def interpreter(content):
+    made = Interpreter(
+        model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+    )
+    made.allocate_tensors()
+    return made
+
+
+def run(content, x):
+    """Dequantised outputs of every sample by tensor name: name -> (n, columns)."""
+    made = interpreter(content)
+    (source,) = made.get_input_details()
+    scale, zero = source["quantization"]
+    collected = {detail["name"]: [] for detail in made.get_output_details()}
+    for sample in x:
+        quantised = np.clip(np.round(sample / scale) + zero, -128, 127).astype(np.int8)
+        made.set_tensor(source["index"], quantised[None])
+        made.invoke()
+        for detail in made.get_output_details():
+            out_scale, out_zero = detail["quantization"]
+            value = made.get_tensor(detail["index"])[0]
+            collected[detail["name"]].append((value.astype(np.float32) - out_zero) * out_scale)
+    return {name: np.stack(values) for name, values in collected.items()}
+
+
+@pytest.fixture(scope="module")
+def network():
+    """The tiny network with two exits, weights random but not degenerate, and inputs."""
+    keras.utils.set_random_seed(0)
+    deep = {**vars(tiny_task.EXIT), "at": "conv2", "options": {"channels": 8, "pool": 2}}
+    deep |= {"assist": None, "assist_options": {}}
+    specs = [tiny_task.EXIT, type(tiny_task.EXIT)(**deep)]
+    model = plain_copy(add_exits(tiny_task.build(), specs).model)
+    return model, tiny_task.load().train.inputs(slice(0, 64))
+
+
+def test_outputs_are_named_in_the_order_asked_for(network):
+    model, x = network
+    expected = [np.asarray(output) for output in model(x)]
+    for order in ([0, 1, 2], [2, 0, 1]):
+        converted = convert(model, x, output_order=order)
+        values = run(converted.content, x)
+        assert len(set(converted.outputs)) == 3
+        for name, position in zip(converted.outputs, order, strict=True):
+            np.testing.assert_allclose(values[name], expected[position], atol=0.05)
+    assert converted.exits == converted.outputs[:2]
+    assert converted.final == converted.outputs[2]
+
+
+def test_int8_batch_one_per_channel(network):
+    model, x = network
+    made = interpreter(convert(model, x).content)
+    for detail in [*made.get_input_details(), *made.get_output_details()]:
+        assert detail["dtype"] == np.int8
+        assert detail["shape"][0] == 1
+        assert detail["shape_signature"][0] == 1
+    for detail in made.get_output_details():
+        assert detail["quantization"] == (1 / 256, -128)
+    scales = {
+        detail["quantization_parameters"]["scales"].size
+        for detail in made.get_tensor_details()
+        if detail["dtype"] == np.int8 and len(detail["shape"]) == 4 and detail["shape"][0] > 1
+    }
+    assert scales <= {6, 8, 4}
+    assert scales
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_converts_to_known_operators(name):
+    task = TASKS[name]
+    recipe = task.recipe("demo")
+    model = task.build(len(task.labels))
+    if recipe.exits:
+        model = plain_copy(add_exits(model, recipe.exits).model)
+    x = np.random.default_rng(0).uniform(*task.input_range, (2, *task.input_shape))
+    converted = convert(model, x.astype(np.float32))
+    graph = read_graph(converted.content)  # Refuses unknown operators and dynamic shapes.
+    assert {tensor.name for tensor in graph.outputs} == set(converted.outputs)
+    assert len(converted.outputs) == len(recipe.exits) + 1
+
+
+def test_nothing_is_printed(network, capfd):
+    model, x = network
+    capfd.readouterr()
+    convert(model, x[:2])
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (np.zeros((0, 8, 8, 1)), r"n >= 1, got \(0, 8, 8, 1\)"),
+        (np.zeros((4, 9, 9, 1)), r"shape \(n, 8, 8, 1\)"),
+        (np.full((4, 8, 8, 1), np.nan), "finite"),
+    ],
+)
+def test_bad_representative_data(network, data, message):
+    with pytest.raises(InputError, match=message):
+        convert(network[0], data)
+
+
+def test_bad_output_order(network):
+    with pytest.raises(InputError, match=r"each of 3 outputs once, got \[0, 1, 1\]"):
+        convert(*network, output_order=[0, 1, 1])
+
+
+def test_plain_model():
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, layers.Dense(4, activation="softmax")(inputs))
+    x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    converted = convert(model, x)
+    assert converted.exits == ()
+    np.testing.assert_allclose(run(converted.content, x)[converted.final], model(x), atol=0.02)
