@@ -23,12 +23,39 @@ def train(
     progress=None,
 ):
     """Train a task's network, or a user's, by a recipe; returns trecx.exits.TrainedModel."""
-    from trecx.stages.data import load_splits
-    from trecx.stages.training import recipe_for, start_network
+    from trecx.stages.training import recipe_for
     from trecx.task import find_task
 
     task = find_task(task_name)
-    recipe = recipe_for(task, recipe_name, epochs=epochs, exit_at=exit_at)
+    return train_recipe(
+        task,
+        recipe_for(task, recipe_name, epochs=epochs, exit_at=exit_at),
+        data_path,
+        source=source,
+        seed=seed,
+        model_file=model_file,
+        run_dir=run_dir,
+        resume=resume,
+        progress=progress,
+    )
+
+
+def train_recipe(
+    task,
+    recipe,
+    data_path: Path | None = None,
+    *,
+    source: str | None = None,
+    seed: int = 0,
+    model_file: Path | None = None,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    progress=None,
+):
+    """As `train`, with a task and a recipe as objects."""
+    from trecx.stages.data import load_splits
+    from trecx.stages.training import start_network
+
     data = load_splits(task, data_path, source, seed=seed)
     base = None if model_file is None else start_network(model_file, task, data)
     import trecx.exits
@@ -154,10 +181,34 @@ def run(
 
 def flops(path: Path, base: Path | None = None):
     """Operations by layer, segment and path; returns trecx.reports.flops.FlopsReport."""
-    from trecx.reports.flops import flops_report
-    from trecx.stages.chain import load_chain
+    from trecx.stages.flops import flops_of
 
-    chain = load_chain(path)
-    base_graph = None if base is None else load_chain(base).graphs[0]
-    rates = chain.bundle.exit_rates if chain.bundle is not None else None
-    return flops_report(chain.graphs, base_graph, rates, "test split" if rates else "")
+    return flops_of(path, base)
+
+
+def memory(path: Path, target: str, **options):
+    """The arena of a model compiled for a target; returns trecx.reports.memory.MemoryReport."""
+    from trecx.stages.analysis import memory_report
+    from trecx.stages.chain import load_chain
+    from trecx.stages.compiling import compile_for
+
+    return memory_report(compile_for(load_chain(path), target, **options))
+
+
+def analysis(
+    bundle_path: Path,
+    data_path: Path | None = None,
+    *,
+    source: str | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    progress=None,
+):
+    """Accuracy, benefit and overthinking; returns trecx.stages.analysis.BundleAnalysis."""
+    from trecx.bundle import read_bundle
+    from trecx.stages.analysis import BundleAnalysis
+    from trecx.stages.data import load_splits
+    from trecx.task import find_task
+
+    data = load_splits(find_task(read_bundle(bundle_path).task), data_path, source, seed=seed)
+    return BundleAnalysis(bundle_path, data, limit, progress)

@@ -1,3 +1,139 @@
-"""trecx reports."""
+"""trecx report ...: what an exit costs and what it gains; trecx demo."""
 
-COMMANDS = ()
+from __future__ import annotations
+
+import click
+
+from trecx.cli.deploy import compile_options
+from trecx.cli.options import (
+    data_options,
+    folder_argument,
+    json_option,
+    limit_option,
+    print_report,
+    quiet_option,
+)
+from trecx.cli.progress import stage_progress
+
+
+@click.group()
+def report() -> None:
+    """Reports: operations, memory, accuracy, benefit curve, overthinking."""
+
+
+@report.command()
+@click.argument("path", metavar="BUNDLE|MODEL|RUN", type=folder_argument)
+@click.option("--base", type=folder_argument, help="The network without exits, to compare with.")
+@json_option
+def flops(path, base, as_json):
+    """Operations by layer, segment and path, and the exit's break-even rate.
+
+    Takes a bundle, a .tflite file, a training run, or a Keras model (.keras, .h5).
+
+    \b
+    Examples:
+      trecx report flops ic.bundle
+      trecx report flops runs/ic --base runs/ic-base --json
+    """
+    from trecx import pipeline
+
+    print_report(pipeline.flops(path, base), as_json)
+
+
+@report.command()
+@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=folder_argument)
+@compile_options
+@json_option
+def memory(path, target, optimize, prefix, flash_budget, as_json):
+    """The arena over time, buffer by buffer, with its lower bound."""
+    from trecx import pipeline
+
+    found = pipeline.memory(
+        path, target, optimize=optimize, prefix=prefix, flash_budget=flash_budget
+    )
+    print_report(found, as_json)
+
+
+def _analysis_options(command):
+    for option in (
+        click.argument("bundle_path", metavar="BUNDLE", type=folder_argument),
+        data_options,
+        limit_option,
+        json_option,
+        quiet_option,
+    ):
+        command = option(command)
+    return command
+
+
+@report.command()
+@_analysis_options
+def accuracy(bundle_path, data_path, source, seed, limit, as_json, quiet):
+    """Accuracy and exit rate of the calibrated policy on the test split."""
+    _analyse(bundle_path, data_path, source, seed, limit, quiet, as_json, lambda a: a.accuracy())
+
+
+@report.command()
+@_analysis_options
+@click.option(
+    "--policies",
+    default="max_softmax,class_gate",
+    show_default=True,
+    help="Exit policies to compare, separated by commas.",
+)
+def benefit(bundle_path, data_path, source, seed, limit, as_json, quiet, policies):
+    """Accuracy against average cost for every threshold.
+
+    Thresholds are chosen on the calibration split and reported on the test split.
+    """
+    names = tuple(name.strip() for name in policies.split(","))
+    _analyse(
+        bundle_path, data_path, source, seed, limit, quiet, as_json, lambda a: a.benefit(names)
+    )
+
+
+@report.command()
+@_analysis_options
+def overthinking(bundle_path, data_path, source, seed, limit, as_json, quiet):
+    """What the early exit gets right and the full network wrong, and what recovers it."""
+    _analyse(
+        bundle_path, data_path, source, seed, limit, quiet, as_json, lambda a: a.overthinking()
+    )
+
+
+def _analyse(bundle_path, data_path, source, seed, limit, quiet, as_json, what):
+    from trecx import pipeline
+
+    with stage_progress(quiet) as progress:
+        found = what(
+            pipeline.analysis(
+                bundle_path, data_path, source=source, seed=seed, limit=limit, progress=progress
+            )
+        )
+    print_report(found, as_json)
+
+
+@click.command()
+@click.option(
+    "-o", "--out", type=folder_argument, default="trecx-demo", show_default=True, help="Folder."
+)
+@click.option("--task", default="kws", show_default=True, help="Which task: ic, kws or vww.")
+@click.option("--target", default="mps2-an386", show_default=True, help="Board to emulate.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@quiet_option
+def demo(out, task, target, seed, quiet):
+    """The whole pipeline on embedded synthetic data, in a few minutes.
+
+    Trains the task's network with an early exit and without, quantises, cuts, calibrates, compiles,
+    runs test samples on the emulated Cortex-M, compares every byte with TensorFlow Lite Micro when
+    it is installed, and writes a report page.
+    """
+    from trecx.cli.progress import training_progress
+    from trecx.stages.demo import run_demo
+
+    with stage_progress(quiet) as progress, training_progress(quiet) as training:
+        for document in run_demo(out, task, target, seed, progress, training):
+            print_report(document, False)
+
+
+COMMANDS = (report, demo)
