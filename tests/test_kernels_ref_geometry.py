@@ -14,7 +14,7 @@ from tests.support.random_ops import (
     random_quant,
     window_geometry,
 )
-from trecx.codegen.kernels.geometry import (
+from trecx.codegen.geometry import (
     dense_strides,
     extend_to,
     join_dimensions,

@@ -80,7 +80,7 @@ def test_refuses_dot_products_beyond_32_bits():
     op = fully_connected(np.random.default_rng(0), 70_000, 1).operators[0]
     op.inputs[1].data[:] = 127
     assert "beyond 32 bits" in dot_overflow(op)
-    with pytest.raises(UnsupportedModelError, match=r"FULLY_CONNECTED \(index 0.*beyond 32 bits"):
+    with pytest.raises(UnsupportedModelError, match=r"FULLY_CONNECTED \(index 0.*below 2\^31"):
         require_possible(op, candidates(op, Isa.REF))
     op.inputs[1].data[:, 66_000:] = 0
     assert dot_overflow(op) is None
@@ -93,7 +93,7 @@ def test_refuses_a_constant_in_concatenation():
     parts[1].data = np.zeros((1, 4), np.int8)
     y = activation_tensor(rng, (1, 8), "output", quant)
     op = one_operator("CONCATENATION", parts, y, ConcatAttrs(1)).operators[0]
-    with pytest.raises(UnsupportedModelError, match="input 'b' is constant"):
+    with pytest.raises(UnsupportedModelError, match="No input is constant; found 'b'"):
         require_possible(op, candidates(op, Isa.REF))
 
 
@@ -102,7 +102,7 @@ def test_refuses_alternating_reductions():
     x = activation_tensor(rng, (2, 3, 2, 3, 2, 3))
     y = activation_tensor(rng, (3, 3, 3), "output")
     op = one_operator("MEAN", [x], y, ReduceAttrs((0, 2, 4))).operators[0]
-    with pytest.raises(UnsupportedModelError, match="alternate too often"):
+    with pytest.raises(UnsupportedModelError, match="at most two of each"):
         require_possible(op, candidates(op, Isa.REF))
 
 

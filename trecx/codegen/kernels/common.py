@@ -13,6 +13,7 @@ from trecx.ir.quantize import (
     fully_connected_multipliers,
     wrap_int32,
 )
+from trecx.ir.weights import largest_dot_product, weight_sums
 
 # A dot product of int8 weights and zero-point-corrected inputs (at most 255) must fit int32.
 DOT_LIMIT = 2**31
@@ -84,17 +85,9 @@ def folded_bias(op: Operator) -> np.ndarray:
     return wrap_int32(folded).astype(np.int32)
 
 
-def weight_sums(op: Operator) -> tuple[np.ndarray, np.ndarray]:
-    """(sum of weights, sum of their absolute values) of each output channel, int64."""
-    weights = op.inputs[1].data.astype(np.int64)
-    channel_axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
-    others = tuple(a for a in range(weights.ndim) if a != channel_axis)
-    return weights.sum(axis=others), np.abs(weights).sum(axis=others)
-
-
 def dot_overflow(op: Operator) -> str | None:
     """Why a 32-bit dot product could overflow; None when it cannot."""
-    largest = 255 * int(weight_sums(op)[1].max(initial=0))
+    largest = largest_dot_product(op)
     if largest < DOT_LIMIT:
         return None
     return f"a dot product could reach {largest}, beyond 32 bits"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trecx.codegen.kernels.geometry import dense_strides, extend_to, join_dimensions
+from trecx.codegen.constraints import broken_rule
+from trecx.codegen.geometry import broadcast_strides, extend_to, join_dimensions
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator, Tensor
 from trecx.ir.quantize import activation_range, add_params
@@ -37,15 +38,9 @@ def _operands(op: Operator) -> tuple[Tensor, Tensor]:
     return (second, first) if first.is_constant else (first, second)
 
 
-def _broadcast_strides(tensor: Tensor, rank: int) -> list[int]:
-    """Strides over the output's dimensions; 0 where the tensor's size is 1."""
-    shape = (1,) * (rank - len(tensor.shape)) + tensor.shape
-    return [0 if n == 1 else s for n, s in zip(shape, dense_strides(shape), strict=True)]
-
-
 def _walk(op: Operator, first: Tensor, second: Tensor):
     shape = op.output.shape
-    strides = [_broadcast_strides(t, len(shape)) for t in (first, second)]
+    strides = [broadcast_strides(t.shape, len(shape)) for t in (first, second)]
     return join_dimensions(shape, strides)
 
 
@@ -62,7 +57,7 @@ class RefAdd(KernelChoice):
             return "an operand is constant"
         if any(t.shape != op.output.shape for t in op.inputs):
             return "the operands' shapes differ"
-        return None
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
         first, second = op.inputs
@@ -92,14 +87,9 @@ class RefAddBroadcast(KernelChoice):
 
     def reason_against(self, op: Operator) -> str | None:
         first, second = _operands(op)
-        if first.is_constant:
-            return "both operands are constant"
         if not second.is_constant and first.shape == second.shape:
             return "the operands have the same shape"
-        dims, _ = _walk(op, first, second)
-        if len(dims) > 4:
-            return f"broadcasting over {len(dims)} dimensions, at most 4"
-        return None
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
         first, second = _operands(op)

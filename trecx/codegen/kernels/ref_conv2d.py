@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from trecx.codegen.constraints import broken_rule
+from trecx.codegen.geometry import window_gap
 from trecx.codegen.kernels.common import (
     bias_values,
-    dot_overflow,
     offset_fields,
     requantisation_fields,
     window_fields,
 )
-from trecx.codegen.kernels.geometry import window_gap
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.ops import macs
@@ -27,7 +27,7 @@ class RefConv2D(KernelChoice):
     scheme = "reference"
 
     def reason_against(self, op: Operator) -> str | None:
-        return dot_overflow(op)
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
         source, weights = op.inputs[0], op.inputs[1]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from trecx.codegen.constraints import broken_rule
 from trecx.codegen.kernels.common import (
     activation_fields,
-    dot_overflow,
     folded_bias,
     requantisation_fields,
 )
@@ -24,7 +24,7 @@ class RefFullyConnected(KernelChoice):
     scheme = "reference"
 
     def reason_against(self, op: Operator) -> str | None:
-        return dot_overflow(op)
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
         weights = op.inputs[1]

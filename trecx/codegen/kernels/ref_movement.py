@@ -9,11 +9,10 @@ import math
 
 import numpy as np
 
-from trecx.codegen.kernels.geometry import dense_strides, extend_to, join_dimensions
+from trecx.codegen.constraints import MAX_WALK_DIMENSIONS, broken_rule
+from trecx.codegen.geometry import dense_strides, extend_to, join_dimensions
 from trecx.codegen.lowering import Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator, Tensor
-
-MAX_DIMENSIONS = 4
 
 # Measured on a Cortex-M4 at -O2; they rank the schemes.
 INSTRUCTIONS_PER_LINE = 45
@@ -34,14 +33,11 @@ class _Copy:
         self.output_offset = int(np.dot(target_begin, target_strides))
         self.dims, self.strides = join_dimensions(dims, [steps, target_strides])
 
-    def reason_against(self) -> str | None:
-        if len(self.dims) > MAX_DIMENSIONS:
-            return f"a copy in {len(self.dims)} dimensions, at most {MAX_DIMENSIONS}"
-        return None
-
     def fields(self, prefix: str = "") -> dict[str, object]:
         """Fields of `trecx_copy_s8_params`."""
-        dims, (input_stride, output_stride) = extend_to(MAX_DIMENSIONS, self.dims, self.strides)
+        dims, (input_stride, output_stride) = extend_to(
+            MAX_WALK_DIMENSIONS, self.dims, self.strides
+        )
         values = {
             "dims": tuple(dims),
             "input_offset": self.input_offset,
@@ -92,10 +88,7 @@ class RefConcatenation(KernelChoice):
         return copies
 
     def reason_against(self, op: Operator) -> str | None:
-        constant = next((t for t in op.inputs if t.is_constant), None)
-        if constant is not None:
-            return f"input {constant.name!r} is constant"
-        return next(filter(None, (c.reason_against() for c in self._copies(op))), None)
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
         return [
@@ -115,7 +108,7 @@ class RefSlice(KernelChoice):
         return _Copy(op.inputs[0], a.size, a.size, a.begin, a.strides, [0] * rank)
 
     def reason_against(self, op: Operator) -> str | None:
-        return self._copy(op).reason_against()
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
         return [_copy_step(self._copy(op), op.inputs[0], op.output, self.scheme)]
@@ -133,7 +126,7 @@ class RefPad(KernelChoice):
         return _Copy(source, op.output.shape, source.shape, [0] * rank, [1] * rank, before)
 
     def reason_against(self, op: Operator) -> str | None:
-        return self._copy(op).reason_against()
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
         copy = self._copy(op)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from trecx.codegen.constraints import broken_rule
+from trecx.codegen.geometry import window_gap
 from trecx.codegen.kernels.common import activation_fields, window_fields
-from trecx.codegen.kernels.geometry import window_gap
 from trecx.codegen.lowering import Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
@@ -19,7 +20,7 @@ class RefPool(KernelChoice):
     scheme = "reference"
 
     def reason_against(self, op: Operator) -> str | None:
-        return None
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
         height, width = op.attrs.filter

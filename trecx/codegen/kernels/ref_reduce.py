@@ -6,28 +6,15 @@ import math
 
 import numpy as np
 
-from trecx.codegen.kernels.geometry import dense_strides, extend_to, join_dimensions
+from trecx.codegen.constraints import MAX_REDUCED_GROUPS, broken_rule
+from trecx.codegen.geometry import extend_to, reduction_walk
 from trecx.codegen.lowering import Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.quantize import mean_multiplier
 
-MAX_SUMMED = 2**23
-
 # Measured on a Cortex-M4 at -O2; they rank the schemes.
 INSTRUCTIONS_PER_INPUT = 7
 INSTRUCTIONS_PER_OUTPUT = 45
-
-
-def _walk(op: Operator):
-    """((sizes, strides) of the kept dimensions, the same of the reduced ones), joined."""
-    shape = op.inputs[0].shape
-    strides = dense_strides(shape)
-    parts = []
-    for reduced in (False, True):
-        axes = [a for a in range(len(shape)) if (a in op.attrs.axes) == reduced]
-        dims, (steps,) = join_dimensions([shape[a] for a in axes], [[strides[a] for a in axes]])
-        parts.append((dims, steps))
-    return parts
 
 
 def _gap(kept, kept_stride) -> int:
@@ -45,17 +32,14 @@ class RefReduce(KernelChoice):
     scheme = "reference"
 
     def reason_against(self, op: Operator) -> str | None:
-        if any(len(dims) > 2 for dims, _ in _walk(op)):
-            return f"axes {op.attrs.axes} of shape {op.inputs[0].shape} alternate too often"
-        count = op.inputs[0].size // op.output.size
-        if op.kind == "MEAN" and count > MAX_SUMMED:
-            return f"sums {count} values, at most {MAX_SUMMED}"
-        return None
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
-        (kept, kept_stride), (reduced, reduced_stride) = _walk(op)
-        kept, (kept_stride,) = extend_to(2, kept, [kept_stride])
-        reduced, (reduced_stride,) = extend_to(2, reduced, [reduced_stride])
+        (kept, kept_stride), (reduced, reduced_stride) = reduction_walk(
+            op.inputs[0].shape, op.attrs.axes
+        )
+        kept, (kept_stride,) = extend_to(MAX_REDUCED_GROUPS, kept, [kept_stride])
+        reduced, (reduced_stride,) = extend_to(MAX_REDUCED_GROUPS, reduced, [reduced_stride])
         params: dict[str, object] = {
             "kept": tuple(kept),
             "kept_stride": tuple(kept_stride),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trecx.codegen.constraints import broken_rule
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.tables import operator_table
@@ -17,7 +18,7 @@ class RefTable(KernelChoice):
     scheme = "table"
 
     def reason_against(self, op: Operator) -> str | None:
-        return None
+        return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
         table = Blob("int8_t", operator_table(op), align=1)

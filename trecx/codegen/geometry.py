@@ -82,3 +82,20 @@ def dense_strides(shape: Sequence[int]) -> list[int]:
         strides.insert(0, step)
         step *= size
     return strides
+
+
+def broadcast_strides(shape: Sequence[int], rank: int) -> list[int]:
+    """Strides of a dense tensor over `rank` dimensions; 0 where its size is 1 or missing."""
+    full = (1,) * (rank - len(shape)) + tuple(shape)
+    return [0 if n == 1 else s for n, s in zip(full, dense_strides(full), strict=True)]
+
+
+def reduction_walk(shape: Sequence[int], axes: Sequence[int]):
+    """((sizes, strides) of the kept dimensions, the same of the reduced ones), joined."""
+    strides = dense_strides(shape)
+    parts = []
+    for reduced in (False, True):
+        chosen = [a for a in range(len(shape)) if (a in axes) == reduced]
+        dims, (steps,) = join_dimensions([shape[a] for a in chosen], [[strides[a] for a in chosen]])
+        parts.append((dims, steps))
+    return parts
