@@ -197,7 +197,7 @@ def test_gate_falls_back_to_the_plain_order_when_confidence_says_nothing():
 
 
 def test_class_gate_gains_where_classes_differ_and_loses_nothing_where_they_do_not():
-    """Reduction at a fixed loss on unseen samples, averaged over draws of the data."""
+    """Reduction at a loss of one point on unseen samples, for several draws of the data."""
     gains = {}
     for class_bias in (0.0, 0.6):
         gain = []
@@ -212,9 +212,9 @@ def test_class_gate_gains_where_classes_differ_and_loses_nothing_where_they_do_n
                 curve = space.curve(0, space.never)
                 cost[name] = curve.cost[curve.accuracy >= curve.accuracy[0] - 0.01].min()
             gain.append(cost["max_softmax"] - cost["class_gate"])
-        gains[class_bias] = np.mean(gain)  # points of the base model's cost
-    assert gains[0.0] > -0.5
-    assert gains[0.6] > 1.0
+        gains[class_bias] = gain  # points of the base model's cost
+    assert min(gains[0.0]) > -0.5
+    assert min(gains[0.6]) > 1.0
 
 
 def test_p_value_is_valid_at_the_edge_of_the_null():

@@ -4,8 +4,8 @@
 
 K + 1 degrees of freedom for K classes: offsets have a ridge penalty that pulls them to zero, that
 is, towards one threshold for all classes. Fitted by Newton's method (iteratively reweighted least
-squares); the strength of the penalty is chosen by cross-validation, and no offsets at all (exactly
-the max-softmax order) is one of the candidates.
+squares); the strength of the penalty is chosen by cross-validation. No offsets at all, which is
+exactly the max-softmax order, is kept unless offsets are better by more than a standard error.
 """
 
 from __future__ import annotations
@@ -38,22 +38,33 @@ def fit_gate(logit: np.ndarray, top: np.ndarray, as_right: np.ndarray, classes: 
     A fit whose slope is not positive means that the confidence says nothing; the gate then falls
     back to the plain order of p_max.
     """
-    losses = [_cross_validated_loss(logit, top, as_right, classes, p) for p in PENALTIES]
-    penalty = PENALTIES[int(np.argmin(losses))]
+    penalty = _choose_penalty(logit, top, as_right, classes)
     model = _fit(logit, top, as_right, classes, penalty)
     return model if model.slope > 0 else GateModel(1.0, np.zeros(classes), np.inf)
 
 
-def _cross_validated_loss(
-    logit: np.ndarray, top: np.ndarray, as_right: np.ndarray, classes: int, penalty: float
+def _choose_penalty(
+    logit: np.ndarray, top: np.ndarray, as_right: np.ndarray, classes: int
 ) -> float:
+    """The penalty with the least cross-validated loss, if that beats having no offsets by more
+    than its standard error; otherwise none (inf)."""
+    losses = [_held_out_losses(logit, top, as_right, classes, p) for p in PENALTIES]
+    best = int(np.argmin([loss.sum() for loss in losses]))
+    gain = losses[0] - losses[best]
+    return PENALTIES[best] if gain.mean() > gain.std() / np.sqrt(len(gain)) else PENALTIES[0]
+
+
+def _held_out_losses(
+    logit: np.ndarray, top: np.ndarray, as_right: np.ndarray, classes: int, penalty: float
+) -> np.ndarray:
+    """Log loss of every sample under the model fitted without its fold."""
     fold = np.arange(len(logit)) % FOLDS
-    total = 0.0
+    losses = np.empty(len(logit))
     for k in range(FOLDS):
         fit, held = fold != k, fold == k
         model = _fit(logit[fit], top[fit], as_right[fit], classes, penalty)
-        total += _log_loss(model.score(logit[held], top[held]), as_right[held])
-    return total
+        losses[held] = _log_losses(model.score(logit[held], top[held]), as_right[held])
+    return losses
 
 
 def _fit(
@@ -75,7 +86,7 @@ def _newton(design: np.ndarray, target: np.ndarray, ridge: np.ndarray) -> np.nda
     weights = np.zeros(design.shape[1])
 
     def objective(w: np.ndarray) -> float:
-        return _log_loss(design @ w, target) + 0.5 * float(ridge @ w**2)
+        return float(_log_losses(design @ w, target).sum() + 0.5 * ridge @ w**2)
 
     value = objective(weights)
     for _ in range(100):
@@ -97,6 +108,6 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def _log_loss(score: np.ndarray, target: np.ndarray) -> float:
-    """Sum of -log P(target) for log-odds `score`."""
-    return float(np.logaddexp(0, np.where(target > 0.5, -score, score)).sum())
+def _log_losses(score: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """-log P(target) of each sample, for log-odds `score`."""
+    return np.logaddexp(0, np.where(target > 0.5, -score, score))
