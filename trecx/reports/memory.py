@@ -48,8 +48,9 @@ class MemoryReport:
 
     @property
     def peak_steps(self) -> tuple[int, ...]:
-        """Steps whose live buffers reach the end of the arena."""
-        at_end = [b for b in self.buffers if b.offset + b.size >= self.arena_bytes]
+        """Steps whose live buffers reach the highest address."""
+        highest = max((b.offset + b.size for b in self.buffers), default=0)
+        at_end = [b for b in self.buffers if b.offset + b.size == highest]
         return tuple(
             t for t in range(len(self.steps)) if any(b.first <= t <= b.last for b in at_end)
         )
