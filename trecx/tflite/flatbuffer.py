@@ -134,6 +134,10 @@ class Record:
             raise AttributeError(f"table {self._type.name} has no field {name!r}")
         self._values[name] = value
 
+    def fields(self) -> list[str]:
+        """Names of the table's fields."""
+        return list(self._type.defaults)
+
     def copy(self, **changes) -> Record:
         """A shallow copy with some fields replaced."""
         twin = Record(self._type)
