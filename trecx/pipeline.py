@@ -5,15 +5,19 @@ Task -> train -> run folder -> export -> bundle -> compile -> C library -> run -
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+
+from trecx.stages.data import DataChoice
+
+SYNTHETIC_DATA = DataChoice()
 
 
 def train(
     task_name: str,
-    data_path: Path | None = None,
+    data: DataChoice = SYNTHETIC_DATA,
     *,
-    source: str | None = None,
-    seed: int = 0,
     recipe_name: str | None = None,
     epochs: int | None = None,
     model_file: Path | None = None,
@@ -30,9 +34,7 @@ def train(
     return train_recipe(
         task,
         recipe_for(task, recipe_name, epochs=epochs, exit_at=exit_at),
-        data_path,
-        source=source,
-        seed=seed,
+        data,
         model_file=model_file,
         run_dir=run_dir,
         resume=resume,
@@ -43,29 +45,26 @@ def train(
 def train_recipe(
     task,
     recipe,
-    data_path: Path | None = None,
+    data: DataChoice = SYNTHETIC_DATA,
     *,
-    source: str | None = None,
-    seed: int = 0,
     model_file: Path | None = None,
     run_dir: Path | None = None,
     resume: bool = False,
     progress=None,
 ):
     """As `train`, with a task and a recipe as objects."""
-    from trecx.stages.data import load_splits
     from trecx.stages.training import start_network
 
-    data = load_splits(task, data_path, source, seed=seed)
-    base = None if model_file is None else start_network(model_file, task, data)
+    splits = data.load(task)
+    base = None if model_file is None else start_network(model_file, task, splits)
     import trecx.exits
 
     return trecx.exits.train(
         task,
         recipe,
-        data,
+        splits,
         run_dir or Path("runs") / f"{task.name}-{recipe.name}",
-        seed=seed,
+        seed=data.seed,
         resume=resume,
         progress=progress,
         base=base,
@@ -76,65 +75,38 @@ def export(
     run_dir: Path,
     out: Path,
     choice,
-    data_path: Path | None = None,
+    data: DataChoice = SYNTHETIC_DATA,
     *,
-    source: str | None = None,
-    seed: int = 0,
     base_run: Path | None = None,
     limit: int | None = None,
     progress=None,
 ):
     """Quantise, cut, calibrate and write the bundle of a run; returns trecx.bundle.Bundle."""
-    from trecx.stages.data import load_splits
     from trecx.stages.exporting import export as export_run
     from trecx.stages.training import task_of_run
 
-    data = load_splits(task_of_run(run_dir), data_path, source, seed=seed)
-    return export_run(run_dir, out, data, choice, base_run=base_run, limit=limit, progress=progress)
+    splits = data.load(task_of_run(run_dir))
+    return export_run(
+        run_dir, out, splits, choice, base_run=base_run, limit=limit, progress=progress
+    )
 
 
 def calibrate(
     bundle_path: Path,
     choice,
-    data_path: Path | None = None,
+    data: DataChoice = SYNTHETIC_DATA,
     *,
-    source: str | None = None,
-    seed: int = 0,
     limit: int | None = None,
     progress=None,
 ):
     """Choose a bundle's exit policies anew and rewrite its manifest; returns the bundle."""
     from trecx.bundle import read_bundle
     from trecx.stages.calibrating import recalibrate
-    from trecx.stages.data import load_splits
     from trecx.task import find_task
 
     bundle = read_bundle(bundle_path)
-    data = load_splits(find_task(bundle.task), data_path, source, seed=seed)
-    return recalibrate(bundle, data, choice, limit=limit, progress=progress)
-
-
-def evaluate(
-    bundle_path: Path,
-    data_path: Path | None = None,
-    *,
-    source: str | None = None,
-    seed: int = 0,
-    limit: int | None = None,
-    progress=None,
-):
-    """Figures of a bundle on the test split; returns trecx.stages.summary.EvalSummary."""
-    from trecx.bundle import read_bundle
-    from trecx.stages.calibrating import evaluate_bundle
-    from trecx.stages.data import load_splits
-    from trecx.stages.summary import EvalSummary
-    from trecx.task import find_task
-
-    bundle = read_bundle(bundle_path)
-    data = load_splits(find_task(bundle.task), data_path, source, seed=seed)
-    return EvalSummary(
-        data.name, data.synthetic, evaluate_bundle(bundle, data, limit=limit, progress=progress)
-    )
+    splits = data.load(find_task(bundle.task))
+    return recalibrate(bundle, splits, choice, limit=limit, progress=progress)
 
 
 def compile(path: Path, target: str, out: Path, **options):
@@ -148,12 +120,8 @@ def run(
     path: Path,
     target: str,
     *,
-    optimize: str = "balanced",
-    prefix: str | None = None,
-    flash_budget: int | None = None,
-    data_path: Path | None = None,
-    source: str | None = None,
-    seed: int = 0,
+    compiling: Mapping[str, object] = MappingProxyType({}),
+    data: DataChoice = SYNTHETIC_DATA,
     limit: int | None = None,
     input_file: Path | None = None,
     label_file: Path | None = None,
@@ -169,10 +137,8 @@ def run(
     from trecx.stages.samples import choose_samples
 
     chain = load_chain(path)
-    samples = choose_samples(
-        chain, input_file, label_file, data_path, source=source, seed=seed, limit=limit
-    )
-    model = compile_for(chain, target, optimize=optimize, prefix=prefix, flash_budget=flash_budget)
+    samples = choose_samples(chain, input_file, label_file, data, limit)
+    model = compile_for(chain, target, **compiling)
     found = run_on(
         chain, model, target, samples.x, oracle=oracle, out=keep, jobs=jobs, progress=progress
     )
@@ -197,18 +163,15 @@ def memory(path: Path, target: str, **options):
 
 def analysis(
     bundle_path: Path,
-    data_path: Path | None = None,
+    data: DataChoice = SYNTHETIC_DATA,
     *,
-    source: str | None = None,
-    seed: int = 0,
     limit: int | None = None,
     progress=None,
 ):
     """Accuracy, benefit and overthinking; returns trecx.stages.analysis.BundleAnalysis."""
     from trecx.bundle import read_bundle
     from trecx.stages.analysis import BundleAnalysis
-    from trecx.stages.data import load_splits
     from trecx.task import find_task
 
-    data = load_splits(find_task(read_bundle(bundle_path).task), data_path, source, seed=seed)
-    return BundleAnalysis(bundle_path, data, limit, progress)
+    splits = data.load(find_task(read_bundle(bundle_path).task))
+    return BundleAnalysis(bundle_path, splits, limit, progress)

@@ -5,48 +5,26 @@ from __future__ import annotations
 import click
 
 from trecx.cli.options import (
+    compile_options,
     data_options,
     existing_file,
-    folder_argument,
     json_option,
     limit_option,
+    path_type,
     print_report,
     quiet_option,
+    target_option,
 )
 from trecx.cli.progress import stage_progress
 
 
-def compile_options(command):
-    """--target, --optimize, --prefix, --flash-budget."""
-    for option in (
-        click.option(
-            "--flash-budget", type=int, help="Largest bytes of packed weights (with speed)."
-        ),
-        click.option("--prefix", help="C prefix of all public names [default: the task's name]."),
-        click.option(
-            "--optimize",
-            type=click.Choice(["size", "balanced", "speed"]),
-            default="balanced",
-            show_default=True,
-            help="Spend flash: least; weights at int8 size; widened weights for speed.",
-        ),
-        click.option(
-            "--target",
-            default="mps2-an386",
-            show_default=True,
-            help="Board (see trecx boards), or host.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 @click.command(name="compile")
-@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=folder_argument)
+@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=path_type)
+@target_option
 @compile_options
-@click.option("-o", "--out", type=folder_argument, required=True, help="Folder of C to write.")
+@click.option("-o", "--out", type=path_type, required=True, help="Folder of C to write.")
 @json_option
-def compile_command(path, target, optimize, prefix, flash_budget, out, as_json):
+def compile_command(path, target, compiling, out, as_json):
     """Compile a bundle or an int8 .tflite file to self-contained C for a target.
 
     \b
@@ -57,14 +35,13 @@ def compile_command(path, target, optimize, prefix, flash_budget, out, as_json):
     from trecx import pipeline
     from trecx.stages.compiling import CompileSummary
 
-    model = pipeline.compile(
-        path, target, out, optimize=optimize, prefix=prefix, flash_budget=flash_budget
-    )
+    model = pipeline.compile(path, target, out, **compiling)
     print_report(CompileSummary(model, target, str(out)), as_json)
 
 
 @click.command()
-@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=folder_argument)
+@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=path_type)
+@target_option
 @compile_options
 @data_options
 @limit_option
@@ -78,18 +55,14 @@ def compile_command(path, target, optimize, prefix, flash_budget, out, as_json):
     help="What every output is compared with; tflm is TensorFlow Lite Micro itself.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True)
-@click.option("--keep", type=folder_argument, help="Keep the firmware and its C in this folder.")
+@click.option("--keep", type=path_type, help="Keep the firmware and its C in this folder.")
 @json_option
 @quiet_option
 def run(
     path,
     target,
-    optimize,
-    prefix,
-    flash_budget,
-    data_path,
-    source,
-    seed,
+    compiling,
+    data,
     limit,
     input_file,
     label_file,
@@ -114,12 +87,8 @@ def run(
         report = pipeline.run(
             path,
             target,
-            optimize=optimize,
-            prefix=prefix,
-            flash_budget=flash_budget,
-            data_path=data_path,
-            source=source,
-            seed=seed,
+            compiling=compiling,
+            data=data,
             limit=limit,
             input_file=input_file,
             label_file=label_file,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import entry_points
 
 import click
 
 from trecx import __version__
-from trecx.cli import boards, data, deploy, models, reports, training
+from trecx.cli import boards, deploy, models, reports, training
 from trecx.errors import TrecxError
 
 
@@ -78,6 +79,9 @@ def main() -> None:
     """
 
 
-for module in (training, models, deploy, boards, data, reports):
+for module in (training, models, deploy, boards, reports):
     for command in module.COMMANDS:
+        main.add_command(command)
+for point in entry_points(group="trecx.commands"):  # what installed packages add
+    for command in point.load():
         main.add_command(command)

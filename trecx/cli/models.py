@@ -1,4 +1,4 @@
-"""trecx export, calibrate, eval, inspect, cut, verify: from a trained run to a bundle."""
+"""trecx export, calibrate, eval: from a trained run to a calibrated bundle."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import click
 
 from trecx.cli.options import (
     budget_options,
-    choice_from,
     data_options,
-    folder_argument,
     json_option,
     limit_option,
+    path_type,
     print_report,
     quiet_option,
 )
@@ -18,34 +17,20 @@ from trecx.cli.progress import stage_progress
 
 
 @click.command()
-@click.argument("run_dir", metavar="RUN", type=folder_argument)
-@click.option("-o", "--out", type=folder_argument, required=True, help="Bundle folder to write.")
+@click.argument("run_dir", metavar="RUN", type=path_type)
+@click.option("-o", "--out", type=path_type, required=True, help="Bundle folder to write.")
 @data_options
 @budget_options
 @limit_option
 @click.option(
     "--base",
     "base_run",
-    type=folder_argument,
+    type=path_type,
     help="Run of the same network without exits, exported beside for comparison.",
 )
 @json_option
 @quiet_option
-def export(
-    run_dir,
-    out,
-    data_path,
-    source,
-    seed,
-    max_accuracy_loss,
-    max_macs,
-    threshold,
-    policy,
-    limit,
-    base_run,
-    as_json,
-    quiet,
-):
+def export(run_dir, out, data, choice, limit, base_run, as_json, quiet):
     """Quantise a trained run to int8, cut it at its exits, and write a bundle.
 
     The exit policy is chosen on the calibration split of the int8 model; the figures that are
@@ -58,44 +43,23 @@ def export(
       trecx export runs/kws-t-recx -o kws.bundle --threshold 0.9
     """
     from trecx import pipeline
-    from trecx.stages.summary import bundle_summary
+    from trecx.stages.summary import BundleSummary
 
-    choice = choice_from(max_accuracy_loss, max_macs, threshold, policy)
     with stage_progress(quiet) as progress:
         bundle = pipeline.export(
-            run_dir,
-            out,
-            choice,
-            data_path,
-            source=source,
-            seed=seed,
-            base_run=base_run,
-            limit=limit,
-            progress=progress,
+            run_dir, out, choice, data, base_run=base_run, limit=limit, progress=progress
         )
-    print_report(bundle_summary(bundle), as_json)
+    print_report(BundleSummary(bundle), as_json)
 
 
 @click.command()
-@click.argument("bundle_path", metavar="BUNDLE", type=folder_argument)
+@click.argument("bundle_path", metavar="BUNDLE", type=path_type)
 @data_options
 @budget_options
 @limit_option
 @json_option
 @quiet_option
-def calibrate(
-    bundle_path,
-    data_path,
-    source,
-    seed,
-    max_accuracy_loss,
-    max_macs,
-    threshold,
-    policy,
-    limit,
-    as_json,
-    quiet,
-):
+def calibrate(bundle_path, data, choice, limit, as_json, quiet):
     """Choose a bundle's exit policies anew, from a budget.
 
     \b
@@ -104,29 +68,20 @@ def calibrate(
       trecx calibrate ic.bundle --data cifar-10-batches-bin --max-macs 9e6 --policy class_gate
     """
     from trecx import pipeline
-    from trecx.stages.summary import bundle_summary
+    from trecx.stages.summary import BundleSummary
 
-    choice = choice_from(max_accuracy_loss, max_macs, threshold, policy)
     with stage_progress(quiet) as progress:
-        bundle = pipeline.calibrate(
-            bundle_path,
-            choice,
-            data_path,
-            source=source,
-            seed=seed,
-            limit=limit,
-            progress=progress,
-        )
-    print_report(bundle_summary(bundle), as_json)
+        bundle = pipeline.calibrate(bundle_path, choice, data, limit=limit, progress=progress)
+    print_report(BundleSummary(bundle), as_json)
 
 
 @click.command(name="eval")
-@click.argument("bundle_path", metavar="BUNDLE", type=folder_argument)
+@click.argument("bundle_path", metavar="BUNDLE", type=path_type)
 @data_options
 @limit_option
 @json_option
 @quiet_option
-def evaluate(bundle_path, data_path, source, seed, limit, as_json, quiet):
+def evaluate(bundle_path, data, limit, as_json, quiet):
     """Accuracy, exit rate and cost of a bundle on the test split, by the integer interpreter.
 
     \b
@@ -136,9 +91,7 @@ def evaluate(bundle_path, data_path, source, seed, limit, as_json, quiet):
     from trecx import pipeline
 
     with stage_progress(quiet) as progress:
-        report = pipeline.evaluate(
-            bundle_path, data_path, source=source, seed=seed, limit=limit, progress=progress
-        )
+        report = pipeline.analysis(bundle_path, data, limit=limit, progress=progress).accuracy()
     print_report(report, as_json)
 
 

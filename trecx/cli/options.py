@@ -1,52 +1,15 @@
-"""Options that several commands share, and how commands print results."""
+"""Options that several commands share, gathered into one argument each, and printing."""
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
 import click
 
-folder_argument = click.Path(path_type=Path)
+path_type = click.Path(path_type=Path)
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
-
-
-def data_options(command):
-    """--data, --source, --seed: which data set, and the seed of its split."""
-    for option in (
-        click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything."),
-        click.option("--source", help="Data source of the task (default: by --data)."),
-        click.option(
-            "--data",
-            "data_path",
-            type=folder_argument,
-            help="Folder of the data set; without it the embedded synthetic data are used.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def budget_options(command):
-    """How an exit policy is chosen: rule, and budget or threshold."""
-    for option in (
-        click.option(
-            "--max-accuracy-loss",
-            type=float,
-            help="Budget: points of accuracy that may be lost against the full depth "
-            "[default: 1, when no other budget is given].",
-        ),
-        click.option("--max-macs", type=float, help="Budget: average MACs a sample."),
-        click.option("--threshold", type=float, help="A fixed exit threshold, 0..1; no budget."),
-        click.option(
-            "--policy",
-            help="Exit rule: max_softmax, class_gate, entropy, margin or confidence "
-            "[default: the one the model was trained for].",
-        ),
-    ):
-        command = option(command)
-    return command
-
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress display.")
@@ -58,18 +21,131 @@ limit_option = click.option(
 )
 
 
-def choice_from(max_accuracy_loss, max_macs, threshold, policy):
-    """The trecx.stages.calibrating.Choice that the budget options describe."""
+def _gathered(options: dict[str, object], name: str, build):
+    """A decorator that adds click options and hands them to the command as one argument.
+
+    options: parameter name -> click option. build: makes the argument `name` from their values.
+    """
+
+    def decorate(command):
+        @functools.wraps(command)
+        def call(*args, **kwargs):
+            values = {key: kwargs.pop(key) for key in options}
+            return command(*args, **{name: build(**values)}, **kwargs)
+
+        for option in reversed(options.values()):
+            call = option(call)
+        return call
+
+    return decorate
+
+
+def _data(data_path, source, data_option, seed):
+    from trecx.stages.data import DataChoice
+
+    return DataChoice(data_path, source, seed, dict(data_option))
+
+
+class _KeyValue(click.ParamType):
+    """NAME=VALUE; a value that is JSON (a number, true) is taken as such, else as text."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value, param, ctx):
+        key, separator, text = value.partition("=")
+        if not separator or not key:
+            self.fail(f"expected NAME=VALUE, got {value!r}", param, ctx)
+        try:
+            return key.replace("-", "_"), json.loads(text)
+        except ValueError:
+            return key.replace("-", "_"), text
+
+
+data_options = _gathered(
+    {
+        "data_path": click.option(
+            "--data",
+            "data_path",
+            type=path_type,
+            help="Folder of the data set; without it the embedded synthetic data are used.",
+        ),
+        "source": click.option("--source", help="Data source of the task [default: by --data]."),
+        "data_option": click.option(
+            "--data-option",
+            type=_KeyValue(),
+            multiple=True,
+            help="Option of the data source, such as words=zero,one (repeatable).",
+        ),
+        "seed": click.option("--seed", type=int, default=0, show_default=True, help="Of all."),
+    },
+    "data",
+    _data,
+)
+
+
+def _choice(max_accuracy_loss, max_macs, guarantee, threshold, policy):
     from trecx.policies.calibration import Budget
     from trecx.stages.calibrating import Choice
 
     if threshold is not None:
-        if max_accuracy_loss is not None or max_macs is not None:
+        if (max_accuracy_loss, max_macs, guarantee) != (None, None, None):
             raise click.UsageError("--threshold is fixed: it does not go with a budget")
         return Choice(threshold=threshold, policy=policy)
     if max_accuracy_loss is None and max_macs is None:
         max_accuracy_loss = 1.0
-    return Choice(Budget(max_accuracy_loss, max_macs), policy=policy)
+    return Choice(Budget(max_accuracy_loss, max_macs, guarantee=guarantee), policy=policy)
+
+
+budget_options = _gathered(
+    {
+        "max_accuracy_loss": click.option(
+            "--max-accuracy-loss",
+            type=float,
+            help="Budget: points of accuracy that may be lost against the full depth "
+            "[default: 1, when no other budget is given].",
+        ),
+        "max_macs": click.option("--max-macs", type=float, help="Budget: average MACs a sample."),
+        "guarantee": click.option(
+            "--guarantee",
+            type=float,
+            help="Probability with which the accuracy loss must hold on new data, such as 0.95.",
+        ),
+        "threshold": click.option(
+            "--threshold", type=float, help="A fixed exit threshold, 0..1; no budget."
+        ),
+        "policy": click.option(
+            "--policy",
+            help="Exit rule: max_softmax, class_gate, entropy, margin or confidence "
+            "[default: the one the model was trained for].",
+        ),
+    },
+    "choice",
+    _choice,
+)
+
+compile_options = _gathered(
+    {
+        "optimize": click.option(
+            "--optimize",
+            type=click.Choice(["size", "balanced", "speed"]),
+            default="balanced",
+            show_default=True,
+            help="Spend flash: least; weights at int8 size; widened weights for speed.",
+        ),
+        "flash_budget": click.option(
+            "--flash-budget", type=int, help="Largest bytes of packed weights (with speed)."
+        ),
+        "prefix": click.option("--prefix", help="C prefix of all names [default: the task's]."),
+    },
+    "compiling",
+    dict,
+)
+target_option = click.option(
+    "--target",
+    default="mps2-an386",
+    show_default=True,
+    help="Board (see trecx boards), or host.",
+)
 
 
 def print_report(report, as_json: bool) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from trecx.cli.deploy import compile_options
 from trecx.cli.options import (
+    compile_options,
     data_options,
-    folder_argument,
     json_option,
     limit_option,
+    path_type,
     print_report,
     quiet_option,
+    target_option,
 )
 from trecx.cli.progress import stage_progress
 
@@ -22,8 +23,8 @@ def report() -> None:
 
 
 @report.command()
-@click.argument("path", metavar="BUNDLE|MODEL|RUN", type=folder_argument)
-@click.option("--base", type=folder_argument, help="The network without exits, to compare with.")
+@click.argument("path", metavar="BUNDLE|MODEL|RUN", type=path_type)
+@click.option("--base", type=path_type, help="The network without exits, to compare with.")
 @json_option
 def flops(path, base, as_json):
     """Operations by layer, segment and path, and the exit's break-even rate.
@@ -41,22 +42,21 @@ def flops(path, base, as_json):
 
 
 @report.command()
-@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=folder_argument)
+@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=path_type)
+@target_option
 @compile_options
 @json_option
-def memory(path, target, optimize, prefix, flash_budget, as_json):
+def memory(path, target, compiling, as_json):
     """The arena over time, buffer by buffer, with its lower bound."""
     from trecx import pipeline
 
-    found = pipeline.memory(
-        path, target, optimize=optimize, prefix=prefix, flash_budget=flash_budget
-    )
+    found = pipeline.memory(path, target, **compiling)
     print_report(found, as_json)
 
 
 def _analysis_options(command):
     for option in (
-        click.argument("bundle_path", metavar="BUNDLE", type=folder_argument),
+        click.argument("bundle_path", metavar="BUNDLE", type=path_type),
         data_options,
         limit_option,
         json_option,
@@ -68,9 +68,9 @@ def _analysis_options(command):
 
 @report.command()
 @_analysis_options
-def accuracy(bundle_path, data_path, source, seed, limit, as_json, quiet):
+def accuracy(bundle_path, data, limit, as_json, quiet):
     """Accuracy and exit rate of the calibrated policy on the test split."""
-    _analyse(bundle_path, data_path, source, seed, limit, quiet, as_json, lambda a: a.accuracy())
+    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.accuracy())
 
 
 @report.command()
@@ -81,41 +81,33 @@ def accuracy(bundle_path, data_path, source, seed, limit, as_json, quiet):
     show_default=True,
     help="Exit policies to compare, separated by commas.",
 )
-def benefit(bundle_path, data_path, source, seed, limit, as_json, quiet, policies):
+def benefit(bundle_path, data, limit, as_json, quiet, policies):
     """Accuracy against average cost for every threshold.
 
     Thresholds are chosen on the calibration split and reported on the test split.
     """
     names = tuple(name.strip() for name in policies.split(","))
-    _analyse(
-        bundle_path, data_path, source, seed, limit, quiet, as_json, lambda a: a.benefit(names)
-    )
+    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.benefit(names))
 
 
 @report.command()
 @_analysis_options
-def overthinking(bundle_path, data_path, source, seed, limit, as_json, quiet):
+def overthinking(bundle_path, data, limit, as_json, quiet):
     """What the early exit gets right and the full network wrong, and what recovers it."""
-    _analyse(
-        bundle_path, data_path, source, seed, limit, quiet, as_json, lambda a: a.overthinking()
-    )
+    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.overthinking())
 
 
-def _analyse(bundle_path, data_path, source, seed, limit, quiet, as_json, what):
+def _analyse(bundle_path, data, limit, quiet, as_json, what):
     from trecx import pipeline
 
     with stage_progress(quiet) as progress:
-        found = what(
-            pipeline.analysis(
-                bundle_path, data_path, source=source, seed=seed, limit=limit, progress=progress
-            )
-        )
+        found = what(pipeline.analysis(bundle_path, data, limit=limit, progress=progress))
     print_report(found, as_json)
 
 
 @click.command()
 @click.option(
-    "-o", "--out", type=folder_argument, default="trecx-demo", show_default=True, help="Folder."
+    "-o", "--out", type=path_type, default="trecx-demo", show_default=True, help="Folder."
 )
 @click.option("--task", default="kws", show_default=True, help="Which task: ic, kws or vww.")
 @click.option("--target", default="mps2-an386", show_default=True, help="Board to emulate.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from trecx.cli.options import data_options, folder_argument
+from trecx.cli.options import data_options, path_type
 
 
 @click.command()
@@ -17,20 +17,18 @@ from trecx.cli.options import data_options, folder_argument
 @click.option(
     "--model",
     "model_file",
-    type=folder_argument,
+    type=path_type,
     help="Start from your own Keras classifier (.keras or .h5) instead of the task's network.",
 )
 @click.option("--at", "exit_at", help="Layer after which the exit goes (with --model).")
 @click.option(
-    "-o", "--out", "run_dir", type=folder_argument, help="Run folder [default: runs/TASK-RECIPE]."
+    "-o", "--out", "run_dir", type=path_type, help="Run folder [default: runs/TASK-RECIPE]."
 )
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last checkpoint.")
 @click.option("--quiet", is_flag=True, help="No progress display.")
 def train(
     task_name,
-    data_path,
-    source,
-    seed,
+    data,
     recipe_name,
     epochs,
     model_file,
@@ -56,9 +54,7 @@ def train(
     with training_progress(quiet) as progress:
         trained = pipeline.train(
             task_name,
-            data_path,
-            source=source,
-            seed=seed,
+            data,
             recipe_name=recipe_name,
             epochs=epochs,
             model_file=model_file,

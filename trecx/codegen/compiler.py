@@ -137,7 +137,7 @@ def _operator_report(segment: int, low: Lowered) -> dict:
         "segment": segment,
         "index": low.operator.index,
         "kind": low.operator.kind,
-        "output": low.operator.output.name,
+        "output": low.operator.output.label,
         "shape": list(low.operator.output.shape),
         "isa": low.chosen.isa.value,
         "scheme": low.chosen.scheme,

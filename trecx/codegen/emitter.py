@@ -158,7 +158,7 @@ def _emit_step(w: _Writer, program: Program, plan: MemoryPlan, timed: TimedStep)
     step = timed.step
     op = program.lowered[timed.segment][timed.operator_index].operator
     name = f"{w.info.prefix}_s{timed.segment}_{timed.time:02d}_{c_identifier(op.kind)}"
-    w.put(f"/* {op.kind} {op.output.name} {_dims(op.output.shape)}, {step.scheme} */")
+    w.put(f"/* {op.kind} {op.output.label} {_dims(op.output.shape)}, {step.scheme} */")
     fields = []
     for key, value in step.params.items():
         if isinstance(value, Blob):

@@ -40,6 +40,17 @@ def _first_inside(outputs: int, stride: int, pad: int, size: int) -> np.ndarray:
     return np.clip(np.arange(outputs) * stride - pad, 0, size - 1)
 
 
+def taps_inside(op: Operator, kernel: tuple[int, int]) -> int:
+    """Taps that lie inside the image, summed over the windows of all output pixels."""
+    dilation = getattr(op.attrs, "dilation", (1, 1))
+    total = 1
+    for axis, pad in ((0, op.attrs.padding.top), (1, op.attrs.padding.left)):
+        start = np.arange(op.output.shape[1 + axis]) * op.attrs.stride[axis] - pad
+        at = start[:, None] + np.arange(kernel[axis]) * dilation[axis]
+        total *= int(((at >= 0) & (at < op.inputs[0].shape[1 + axis])).sum())
+    return total
+
+
 def join_dimensions(
     dims: Sequence[int], strides: Sequence[Sequence[int]]
 ) -> tuple[list[int], list[list[int]]]:

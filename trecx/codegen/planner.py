@@ -108,7 +108,7 @@ def _collect_buffers(program: Program):
         rep = program.representative(tensor)
         buffer = found.get(id(rep))
         if buffer is None:
-            buffer = found[id(rep)] = Buffer(rep.name, rep.nbytes, time, time, kind)
+            buffer = found[id(rep)] = Buffer(rep.label, rep.nbytes, time, time, kind)
         buffer.first, buffer.last = min(buffer.first, time), max(buffer.last, time)
         return buffer
 
@@ -120,7 +120,7 @@ def _collect_buffers(program: Program):
             touch(tensor, timed.time, "activation")
         if timed.step.scratch_bytes:
             scratch[timed.time] = Buffer(
-                f"scratch of {timed.step.outputs[0].name}",
+                f"scratch of {timed.step.outputs[0].label}",
                 timed.step.scratch_bytes,
                 timed.time,
                 timed.time,

@@ -81,6 +81,12 @@ class Tensor:
         return self.size * self.dtype.itemsize
 
     @property
+    def label(self) -> str:
+        """A short name for people. The converter joins the names of all fused layers with ';' and
+        puts the model's name before each: the last two parts of the first are kept."""
+        return "/".join(self.name.split(";")[0].split("/")[-2:])
+
+    @property
     def is_constant(self) -> bool:
         return self.data is not None
 

@@ -41,6 +41,22 @@ class Evaluation:
     def to_json(self) -> dict:
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, value: dict) -> Evaluation:
+        """The inverse of `to_json`."""
+
+        def estimate(item):
+            return None if item is None else Estimate(**item)
+
+        single = ("accuracy", "accuracy_loss", "cost", "reduction", "base_accuracy")
+        several = ("segment_accuracy", "exit_rates")
+        return cls(
+            **value
+            | {key: estimate(value[key]) for key in single}
+            | {key: tuple(map(estimate, value[key])) for key in several}
+            | {key: tuple(value[key]) for key in ("stopped_accuracy", "path_costs")}
+        )
+
 
 def evaluate(
     policies: tuple[DevicePolicy, ...],

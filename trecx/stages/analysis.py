@@ -96,7 +96,8 @@ def memory_report(model: CompiledModel) -> MemoryReport:
             PlannedBuffer(b.name, b.kind, b.nbytes, b.offset, b.first, b.last) for b in plan.buffers
         ),
         tuple(
-            program.lowered[t.segment][t.operator_index].operator.output.name for t in program.steps
+            program.lowered[t.segment][t.operator_index].operator.output.label
+            for t in program.steps
         ),
         tuple(program.segment_end(k) + 1 for k in range(last)),
         plan.arena_bytes,

@@ -61,7 +61,7 @@ def choose_policies(
     if not is_classifier(graphs, data):
         return Calibrated((), None, None)
     if len(graphs) == 1:
-        return Calibrated((), None, test_figures(graphs, data, (), base, limit, say))
+        return Calibrated((), None, figures_on_test(graphs, data, (), base, limit, say))
     outputs = chain_outputs(
         graphs,
         data.calibration,
@@ -72,7 +72,7 @@ def choose_policies(
     )
     costs = path_costs(graphs, base)
     policies, calibration = _choose(outputs, costs, choice, published_policy)
-    figures = test_figures(graphs, data, policies, base, limit, say)
+    figures = figures_on_test(graphs, data, policies, base, limit, say)
     return Calibrated(policies, calibration, figures)
 
 
@@ -110,19 +110,7 @@ def recalibrate(
     )
 
 
-def evaluate_bundle(
-    bundle: Bundle, data: DataSplits, *, limit: int | None = None, progress=None
-) -> dict:
-    """Figures of a bundle on the test split, as the manifest holds them."""
-    require_same_data(bundle, data)
-    graphs = bundle.graphs()
-    if not is_classifier(graphs, data):
-        raise InputError(f"task {bundle.task!r} is no classification: there is no accuracy")
-    say = progress or (lambda what, done, count: None)
-    return test_figures(graphs, data, bundle.exit_policies(), bundle.base_graph(), limit, say)
-
-
-def test_figures(
+def figures_on_test(
     graphs: list[Graph],
     data: DataSplits,
     policies: tuple[DevicePolicy, ...],

@@ -1,8 +1,11 @@
-"""The data that a command works on: a task's source, from --source and --data."""
+"""The data that a command works on: a source of a task, and how to load it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from trecx.errors import InputError
 from trecx.task import DataSplits, Task
@@ -10,23 +13,41 @@ from trecx.task import DataSplits, Task
 SYNTHETIC = "synthetic"
 
 
-def load_splits(
-    task: Task, path: Path | None, source: str | None = None, *, seed: int = 0
-) -> DataSplits:
-    """Splits of a task's data source.
+@dataclass(frozen=True)
+class DataChoice:
+    """Which data set.
 
-    Without `path` the embedded synthetic data are used; with one, the task's first real source,
-    or the one that `source` names. Raises InputError when path and source do not go together.
+    Without `path` the embedded synthetic data; with one, the task's first real source, or the one
+    that `source` names. seed: of the splits. options: passed to the source's loader.
     """
-    if path is None:
-        if source not in (None, SYNTHETIC):
-            raise InputError(f"data source {source!r} needs a folder: give --data PATH")
-        return task.load_data(SYNTHETIC, seed=seed)
-    if source == SYNTHETIC:
-        raise InputError("synthetic data are embedded: --data PATH does not go with them")
-    if not path.exists():
-        raise InputError(f"the data folder {path} does not exist")
-    real = [name for name in task.sources if name != SYNTHETIC]
-    if source is None and not real:
-        raise InputError(f"task {task.name!r} reads no data from files")
-    return task.load_data(source or real[0], path, seed=seed)
+
+    path: Path | None = None
+    source: str | None = None
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self, task: Task) -> DataSplits:
+        """Raises InputError when path, source and options do not go together, DataError when the
+        data are not as they should be."""
+        source, path = self._source(task), () if self.path is None else (self.path,)
+        try:
+            return task.load_data(source, *path, seed=self.seed, **self.options)
+        except TypeError as error:
+            if "unexpected keyword argument" not in str(error):
+                raise
+            option = str(error).rsplit("'", 2)[-2]
+            raise InputError(f"data source {source!r} has no option {option!r}") from None
+
+    def _source(self, task: Task) -> str:
+        if self.path is None:
+            if self.source not in (None, SYNTHETIC):
+                raise InputError(f"data source {self.source!r} needs a folder: give --data PATH")
+            return SYNTHETIC
+        if self.source == SYNTHETIC:
+            raise InputError("synthetic data are embedded: --data PATH does not go with them")
+        if not self.path.exists():
+            raise InputError(f"the data folder {self.path} does not exist")
+        real = [name for name in task.sources if name != SYNTHETIC]
+        if self.source is None and not real:
+            raise InputError(f"task {task.name!r} reads no data from files")
+        return self.source or real[0]

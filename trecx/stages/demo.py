@@ -13,7 +13,8 @@ from trecx.policies.calibration import Budget
 from trecx.reports.document import Document, Facts
 from trecx.reports.html import to_html
 from trecx.stages.calibrating import Choice
-from trecx.stages.summary import bundle_summary
+from trecx.stages.data import DataChoice
+from trecx.stages.summary import BundleSummary
 from trecx.stages.training import recipe_for
 from trecx.task import find_task
 
@@ -43,24 +44,24 @@ def run_demo(
 
     Finished training runs in `out` are used again. Raises the errors of every stage.
     """
-    task = find_task(task_name)
+    task, data = find_task(task_name), DataChoice(seed=seed)
     run, base_run, bundle_path = out / "run", out / "base-run", out / "bundle"
     demo = recipe_for(task, "demo")
     base = dataclasses.replace(demo, name="demo-base", method="base", exits=())
     for folder, recipe in ((run, demo), (base_run, base)):
         if not (folder / "run.json").exists():
             pipeline.train_recipe(
-                task, recipe, run_dir=folder, seed=seed, resume=True, progress=training
+                task, recipe, data, run_dir=folder, resume=True, progress=training
             )
     bundle = pipeline.export(
         run,
         bundle_path,
         Choice(Budget(max_accuracy_loss=1.0)),
-        seed=seed,
+        data,
         base_run=base_run,
         progress=progress,
     )
-    found = [bundle_summary(bundle)]
+    found = [BundleSummary(bundle)]
     yield found[-1]
     found.append(pipeline.flops(bundle_path))
     yield found[-1]
@@ -69,7 +70,7 @@ def run_demo(
     oracle = "tflm" if importlib.util.find_spec("tflite_micro") else "interpreter"
     found.append(
         pipeline.run(
-            bundle_path, target, limit=SAMPLES, seed=seed, oracle=oracle, progress=progress
+            bundle_path, target, data=data, limit=SAMPLES, oracle=oracle, progress=progress
         )
     )
     yield found[-1]

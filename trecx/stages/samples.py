@@ -10,7 +10,7 @@ import numpy as np
 from trecx.errors import DataError, InputError
 from trecx.ir.graph import Graph
 from trecx.stages.chain import Chain
-from trecx.stages.data import load_splits
+from trecx.stages.data import DataChoice
 from trecx.stages.outputs import quantise, spread
 from trecx.task import DataSplits, find_task
 
@@ -29,10 +29,7 @@ def choose_samples(
     chain: Chain,
     input_file: Path | None,
     label_file: Path | None,
-    data_path: Path | None,
-    *,
-    source: str | None,
-    seed: int,
+    data: DataChoice,
     limit: int | None,
 ) -> TestSamples:
     """Samples of the files when they are given, else of the test split of the bundle's task."""
@@ -43,8 +40,7 @@ def choose_samples(
         raise InputError("--labels goes with --input: give the samples too")
     if chain.bundle is None:
         raise InputError("a .tflite file has no task with test data: give samples with --input")
-    data = load_splits(find_task(chain.bundle.task), data_path, source, seed=seed)
-    return from_split(data, graph, limit)
+    return from_split(data.load(find_task(chain.bundle.task)), graph, limit)
 
 
 def from_split(data: DataSplits, graph: Graph, limit: int | None) -> TestSamples:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import ClassVar
+
 import numpy as np
 
 from trecx.codegen.kernels.mve_common import (
@@ -118,3 +121,137 @@ class MveConv2D3x3(KernelChoice):
         row = blocks * (pairs * block + 24 + 5 * chunks) + 130 + 40 * chunks
         staging = height * chunks * (4 * width + 12)
         return out_height * row + staging + clamp_instructions(op)
+
+
+def smallest_tile(pixels: int, channels: int) -> int:
+    """Bytes of the scratch tile for blocks that must not be written directly."""
+    return 8 * -(-channels // 2) if pixels % 4 or channels % 2 else 0
+
+
+def balanced_group(pixels: int, largest: int) -> int:
+    """A multiple of 4, at most `largest`, that splits the pixels into groups of similar size."""
+    groups = -(-pixels // largest)
+    return round_up(-(-pixels // groups), 4)
+
+
+@register
+class MveConv2DPatch(KernelChoice):
+    """Windows staged in groups, then a matrix product; see mve/conv2d_s8_patch.c."""
+
+    kinds = ("CONV_2D",)
+    isa = Isa.MVE
+    scheme = "patches"
+    staged_bytes: ClassVar[int] = 2048
+
+    def reason_against(self, op: Operator) -> str | None:
+        if op.inputs[1].shape[3] != op.inputs[0].shape[3]:
+            return "the convolution is grouped"
+        if math.prod(op.inputs[1].shape[1:]) <= LANES:
+            return f"a filter has no more than {LANES} weights"
+        return reason_against_requantisation(op)
+
+    def lower(self, op: Operator) -> list[Step]:
+        source, weights = op.inputs[0], op.inputs[1]
+        _, height, width, channels = source.shape
+        _, out_height, out_width, out_channels = op.output.shape
+        _, kernel_height, kernel_width, _ = weights.shape
+        a = op.attrs
+        chunks = -(-math.prod(weights.shape[1:]) // LANES)
+        pixels = out_height * out_width
+        group = balanced_group(pixels, max(4, self.staged_bytes // (LANES * chunks) // 4 * 4))
+        line_bytes, windows = 0, 0
+        if not is_pointwise(op):
+            reach = (out_width - 1) * a.stride[1] + (kernel_width - 1) * a.dilation[1] + 1
+            line_bytes = channels * max(a.padding.left + width, reach)
+            lines = (kernel_height - 1) * a.dilation[0] + 1
+            windows = LANES * chunks + 16 + round_up(lines * line_bytes + 16, 4)
+        params = {
+            "input_height": height,
+            "input_width": width,
+            "input_channels": channels,
+            "output_height": out_height,
+            "output_width": out_width,
+            "output_channels": out_channels,
+            "kernel_height": kernel_height,
+            "kernel_width": kernel_width,
+            "stride_height": a.stride[0],
+            "stride_width": a.stride[1],
+            "dilation_height": a.dilation[0],
+            "dilation_width": a.dilation[1],
+            "pad_top": a.padding.top,
+            "pad_left": a.padding.left,
+            **zero_point_fields(op),
+            "chunks": chunks,
+            "group": group,
+            "line_bytes": line_bytes,
+            "packed": Blob("int8_t", packed_filters(op, padded_vectors(op), 2), align=8),
+        }
+        return [
+            Step(
+                kernel="trecx_conv2d_s8_mve_patch" + ("" if corrects_ties(op) else "_relu"),
+                sources=("mve/conv2d_s8_patch.c",),
+                header="conv2d_s8_mve.h",
+                params_type="trecx_conv2d_s8_mve_patch_params",
+                params=params,
+                inputs=(source,),
+                outputs=(op.output,),
+                scratch_bytes=76
+                + group * chunks * LANES
+                + windows
+                + smallest_tile(pixels, out_channels),
+                overlap={0: group_gap(op, group)},
+                instructions=self._instructions(op, chunks, group),
+                scheme=self.scheme,
+            )
+        ]
+
+    @staticmethod
+    def _instructions(op: Operator, chunks: int, group: int) -> int:
+        _, out_height, out_width, out_channels = op.output.shape
+        pixels = out_height * out_width
+        block = 24 + 1 + 14 * (chunks - 2) + (22 if corrects_ties(op) else 20)
+        if chunks > 17:
+            block += 2 * chunks + 7
+        calls = -(-pixels // group) + (1 if pixels % 4 else 0)
+        product = -(-out_channels // 2) * (-(-pixels // 4) * block + 22 * calls) + 120 * calls
+        if is_pointwise(op):
+            return product + pixels * (16 + 3 * chunks) + clamp_instructions(op)
+        kernel_height, kernel_width, channels = op.inputs[1].shape[1:]
+        if chunks == 2 and (kernel_height, kernel_width, channels) == (3, 3, 3):
+            window = 12
+        else:
+            window = kernel_height * (12 + 5 * -(-kernel_width * channels // LANES)) + 4 * chunks
+        rows = out_height * kernel_height * (12 + op.inputs[0].shape[2] * channels // 2)
+        return product + pixels * window + rows + clamp_instructions(op)
+
+
+def is_pointwise(op: Operator) -> bool:
+    padding = op.attrs.padding
+    return op.inputs[1].shape[1:3] == (1, 1) and padding.top == padding.left == 0
+
+
+def padded_vectors(op: Operator) -> np.ndarray:
+    """Each filter filled up with zeros to whole vectors: int8, (filters, vectors, 16)."""
+    flat = op.inputs[1].data.reshape(op.inputs[1].shape[0], -1)
+    filled = np.pad(flat, ((0, 0), (0, -flat.shape[1] % LANES)))
+    return filled.reshape(len(flat), -1, LANES)
+
+
+def group_gap(op: Operator, group: int) -> int:
+    """Overlap gap of a kernel that reads `group` output pixels' windows, then writes them."""
+    _, height, width, channels = op.inputs[0].shape
+    _, out_height, out_width, out_channels = op.output.shape
+    pixels, gap = out_height * out_width, 0
+    for end in (*range(group, pixels, group), pixels):
+        y, x = divmod(end - 1, out_width)
+        if is_pointwise(op):
+            y, x = divmod(end, out_width)
+            next_pixel = y * op.attrs.stride[0] * width + x * op.attrs.stride[1]
+            unread = next_pixel * channels
+            done = end == pixels
+        else:
+            unread = rows_read_before(op, y) * width * channels
+            done = rows_read_before(op, y) == height
+        if not done:
+            gap = max(gap, end * out_channels - unread)
+    return gap

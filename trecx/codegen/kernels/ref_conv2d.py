@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trecx.codegen.constraints import broken_rule
-from trecx.codegen.geometry import window_gap
+from trecx.codegen.geometry import taps_inside, window_gap
 from trecx.codegen.kernels.common import (
     bias_values,
     offset_fields,
@@ -12,7 +12,6 @@ from trecx.codegen.kernels.common import (
 )
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
-from trecx.ir.ops import macs
 
 # Measured on a Cortex-M4 at -O2; they rank the schemes.
 INSTRUCTIONS_PER_MAC = 7
@@ -54,8 +53,9 @@ class RefConv2D(KernelChoice):
                 inputs=(source,),
                 outputs=(op.output,),
                 overlap={0: window_gap(op, by_channel=False)},
-                instructions=INSTRUCTIONS_PER_MAC * macs(op)
-                + INSTRUCTIONS_PER_TAP * op.output.size * kernel[0] * kernel[1]
+                instructions=(INSTRUCTIONS_PER_MAC * depth + INSTRUCTIONS_PER_TAP)
+                * taps_inside(op, kernel)
+                * out_channels
                 + INSTRUCTIONS_PER_OUTPUT * op.output.size,
                 scheme=self.scheme,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trecx.codegen.constraints import broken_rule
-from trecx.codegen.geometry import window_gap
+from trecx.codegen.geometry import taps_inside, window_gap
 from trecx.codegen.kernels.common import activation_fields, window_fields
 from trecx.codegen.lowering import Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
@@ -23,11 +23,11 @@ class RefPool(KernelChoice):
         return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
-        height, width = op.attrs.filter
+        channels = op.output.shape[3]
         name = "average_pool_s8" if op.kind == "AVERAGE_POOL_2D" else "max_pool_s8"
         params = {
             **window_fields(op, op.attrs.filter),
-            "channels": op.output.shape[3],
+            "channels": channels,
             **activation_fields(op),
         }
         return [
@@ -40,8 +40,8 @@ class RefPool(KernelChoice):
                 inputs=(op.inputs[0],),
                 outputs=(op.output,),
                 overlap={0: window_gap(op, by_channel=True)},
-                instructions=(INSTRUCTIONS_PER_TAP * height * width + INSTRUCTIONS_PER_OUTPUT)
-                * op.output.size,
+                instructions=INSTRUCTIONS_PER_TAP * taps_inside(op, op.attrs.filter) * channels
+                + INSTRUCTIONS_PER_OUTPUT * op.output.size,
                 scheme=self.scheme,
             )
         ]

@@ -1,3 +1,0 @@
-"""trecx data."""
-
-COMMANDS = ()

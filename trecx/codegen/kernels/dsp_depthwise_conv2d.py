@@ -1,0 +1,105 @@
+"""DEPTHWISE_CONV_2D on the DSP extension: kernels up to 3x3, channels spread out strip by strip."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trecx.codegen.kernels.dsp_common import (
+    constants_blob,
+    output_fields,
+    requantisation_reason,
+)
+from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
+from trecx.ir.graph import Operator
+
+INT16_LIMIT = 1 << 15
+ENTRY_BYTES = 60  # sizeof(trecx_depthwise_entry)
+STRIP_OUTPUTS = {1: 6, 2: 4}
+STRIP_WORDS = {1: 4, 2: 5}
+# Instructions measured on an emulated Cortex-M4.
+ROW = {1: 55, 2: 43}
+OUTPUT = 4
+SPREAD_WORD, KEEP_WORD = 19, 20
+RUN, STRIP, CHANNEL = 55, 150, 75
+
+
+@register
+class DspDepthwise3x3(KernelChoice):
+    kinds = ("DEPTHWISE_CONV_2D",)
+    isa = Isa.DSP
+    scheme = "spread strips, 3x3"
+
+    def reason_against(self, op: Operator) -> str | None:
+        _, kernel_height, kernel_width, _ = op.inputs[1].shape
+        channels = op.inputs[0].shape[3]
+        if op.attrs.dilation != (1, 1):
+            return "dilation"
+        if op.attrs.depth_multiplier != 1:
+            return "a depth multiplier"
+        if max(kernel_height, kernel_width) > 3:
+            return f"a kernel of {kernel_height}x{kernel_width}; 3x3 is the largest"
+        if op.attrs.stride not in ((1, 1), (2, 2)):
+            return f"strides {op.attrs.stride}; 1 or 2 in both directions are possible"
+        if channels < 4:
+            return "fewer than 4 channels"
+        if max(*op.inputs[0].shape, *op.output.shape) >= INT16_LIMIT:
+            return "a dimension does not fit 16 bits"
+        return requantisation_reason(op)
+
+    def lower(self, op: Operator) -> list[Step]:
+        source = op.inputs[0]
+        _, height, width, channels = source.shape
+        _, out_height, out_width, _ = op.output.shape
+        stride = op.attrs.stride[0]
+        params = {
+            "weights": Blob("int8_t", _nine_taps(op), align=1),
+            "constants": constants_blob(op),
+            "input_height": height,
+            "input_width": width,
+            "output_height": out_height,
+            "output_width": out_width,
+            "channels": channels,
+            "stride": stride,
+            "pad_top": op.attrs.padding.top,
+            "pad_left": op.attrs.padding.left,
+            "input_zero_point": source.zero_point,
+            **output_fields(op),
+        }
+        rows = (out_height - 1) * stride + 3
+        in_place = source.shape == op.output.shape and stride == 1 and op.attrs.padding.left <= 2
+        return [
+            Step(
+                kernel="trecx_depthwise_conv2d_s8_3x3",
+                sources=("dsp/depthwise_conv2d_s8_3x3.c",),
+                header="depthwise_conv2d_s8_dsp.h",
+                params_type="trecx_depthwise_conv2d_s8_3x3_params",
+                params=params,
+                inputs=(source,),
+                outputs=(op.output,),
+                scratch_bytes=16 * rows * STRIP_WORDS[stride] + 4 * ENTRY_BYTES + 8,
+                overlap={0: 0} if in_place else {},
+                instructions=self._instructions(op, params, rows),
+                scheme=self.scheme,
+            )
+        ]
+
+    def _instructions(self, op: Operator, params: dict, rows: int) -> int:
+        _, height, width, channels = op.output.shape
+        stride = op.attrs.stride[0]
+        strips = -(-width // STRIP_OUTPUTS[stride])
+        per_output = OUTPUT + params["round_negatives"]
+        per_channel = CHANNEL + strips * (RUN + height * ROW[stride]) + height * width * per_output
+        words = STRIP_WORDS[stride]
+        spread = strips * rows * (words * SPREAD_WORD) - (strips - 1) * rows * (
+            SPREAD_WORD - KEEP_WORD
+        )
+        groups = -(-channels // 4)
+        return channels * per_channel + groups * (spread + strips * STRIP) + 200
+
+
+def _nine_taps(op: Operator) -> np.ndarray:
+    """int8 array [channels][3][3]: a smaller kernel in the top left corner, the rest zero."""
+    _, kernel_height, kernel_width, channels = op.inputs[1].shape
+    taps = np.zeros((channels, 3, 3), np.int8)
+    taps[:, :kernel_height, :kernel_width] = op.inputs[1].data[0].transpose(2, 0, 1)
+    return taps.reshape(-1)
