@@ -91,13 +91,17 @@ _TWO_DESTINATIONS = re.compile(r"[su]mull|[su]mlal\w*|umaal|smlsldx?|asrl|ls[lr]
 _ALIASES = {"fp": "r11", "sl": "r10", "sb": "r9", "ip": "r12", "r13": "sp", "r14": "lr"}
 
 
-def disassemble(elf: Path) -> dict[int, Instruction]:
+def disassemble(elf: Path, isa: str) -> dict[int, Instruction]:
     """Every instruction of an Arm ELF file, by address.
+
+    isa: kernel family of the board. For "mve" the architecture must be named: objdump does not
+    find Helium by the file's attributes and would show coprocessor instructions.
 
     Raises ToolMissingError without arm-none-eabi-objdump.
     """
     tool = find_tool("arm-none-eabi-objdump")
-    done = subprocess.run([tool, "-d", str(elf)], capture_output=True, text=True)
+    machine = ["-marmv8.1-m.main"] if isa == "mve" else []
+    done = subprocess.run([tool, "-d", *machine, str(elf)], capture_output=True, text=True)
     if done.returncode != 0:
         raise ToolMissingError(f"{tool} failed on {elf}: {done.stderr.strip()[:200]}")
     found = {}

@@ -164,7 +164,7 @@ def profile(
         firmware, board, inputs, layers, jobs, progress, timeout, accesses
     )
     _check_totals(counts, result)
-    instructions = disassemble(firmware.elf)
+    instructions = disassemble(firmware.elf, board.isa)
     return Profile(
         board=board.name,
         model=_prefix(firmware),
