@@ -172,8 +172,11 @@ def quantize_features(features: np.ndarray, scale: float, zero_point: int) -> np
 def _mfcc_chunk(audio: np.ndarray, params: MfccParams) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(audio, params.window, axis=1)
     windowed = frames[:, :: params.stride] * hann_window(params.window)
-    spectrum = np.abs(np.fft.rfft(windowed, params.fft_length))
-    log_mel = np.log(spectrum @ mel_matrix(params) + params.log_offset)
+    filters = mel_matrix(params)
+    used = _used_bins(params)  # about half: the filters end at high_hz
+    spectrum = np.fft.rfft(windowed, params.fft_length)[..., :used]
+    magnitude = np.sqrt(spectrum.real**2 + spectrum.imag**2)
+    log_mel = np.log(magnitude @ filters[:used] + params.log_offset)
     return log_mel @ dct_matrix(params.mel_bins, params.coefficients)
 
 
@@ -211,6 +214,12 @@ def mel_matrix(params: MfccParams) -> np.ndarray:
     weights = np.maximum(0.0, np.minimum(rising, falling))
     weights[0] = 0.0
     return _constant(weights)
+
+
+@cache
+def _used_bins(params: MfccParams) -> int:
+    """Number of FFT bins up to the last one that a filter weighs."""
+    return int(np.flatnonzero(mel_matrix(params).any(axis=1))[-1]) + 1
 
 
 @cache

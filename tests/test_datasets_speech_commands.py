@@ -48,6 +48,13 @@ def spans(samples, length=16000) -> set[tuple[str, int]]:
     }
 
 
+def test_the_published_folder_is_found_inside(tree):
+    inside = tree.with_name("speech_commands_v0.02")
+    tree.rename(inside)
+    shutil.copytree(inside / "_background_noise_", inside.parent / "other" / "deeper")
+    assert find_layout(inside.parent) == find_layout(inside)
+
+
 def test_splits_follow_the_official_lists(shared_tree):
     data = load(shared_tree, cache=None)
     assert {file[-5] for file in files(data.train)} == {"0", "1"}

@@ -28,6 +28,7 @@ from trecx.task import DataSplits, nearest
 SILENCE, UNKNOWN = "silence", "unknown"
 DEFAULT_SHARE = 0.1
 
+FOLDERS = ("speech_commands_v0.02", "speech_commands")
 NOISE_FOLDER = "_background_noise_"
 LISTS = {"calibration": "validation_list.txt", "test": "testing_list.txt"}
 SPLITS = ("train", "calibration", "test")
@@ -55,7 +56,9 @@ class Layout:
 
 
 def find_layout(path: str | Path) -> Layout:
-    """Look at a folder without opening a recording.
+    """Look at a folder, or at the one that the published archive unpacks to inside it.
+
+    No recording is opened.
 
     Raises `DataError` when it is not of this layout: no folder, no word folders, or one list
     without the other, or lists that share a file.
@@ -63,6 +66,8 @@ def find_layout(path: str | Path) -> Layout:
     folder = Path(path)
     if not folder.is_dir():
         raise DataError(f"Speech Commands must be a folder of word folders; {folder} is none")
+    if not next(folder.glob("*/*.wav"), None):
+        folder = next((folder / name for name in FOLDERS if (folder / name).is_dir()), folder)
     words = {
         entry.name: _wav_files(folder, entry.name)
         for entry in sorted(folder.iterdir())
@@ -125,6 +130,7 @@ def load(
 
     reader = ClipReader(layout.folder, noise, params)
     features_cache = FeatureCache.at(cache)
+    training_noise = plan.training_noise()
     splits: dict[str, SpeechSamples] = {}
     looked_at = set(layout.noise)
     for split in SPLITS:
@@ -137,7 +143,7 @@ def load(
             numbers[kept],
             features,
             reader,
-            noise=plan.training_noise(),
+            noise=training_noise,
             memory_limit=memory_limit,
         )
     report_bad_files(bad, len(looked_at), strict=strict)
@@ -225,8 +231,12 @@ class _Plan:
         return [clip for clip, _ in pairs], np.array([label for _, label in pairs], np.int64)
 
     def training_noise(self) -> list[np.ndarray]:
-        """The parts of the background recordings that training may hear."""
-        return [self._noise[file][start:stop] for file, start, stop in self._parts("train")]
+        """The parts of the background recordings that training may hear, float32 in -1..1."""
+        full_scale = np.float32(2**15)
+        return [
+            self._noise[file][start:stop].astype(np.float32) / full_scale
+            for file, start, stop in self._parts("train")
+        ]
 
     def _pieces(self, split: str, count: int, rng: np.random.Generator) -> list[Clip]:
         parts = self._parts(split)

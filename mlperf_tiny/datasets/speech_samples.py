@@ -65,8 +65,8 @@ class SpeechSamples:
     Without augmentation they are `features`; augmentation alters the recordings and computes
     their features anew. Recordings stay in memory once read, if all fit in `memory_limit` bytes.
 
-    clips, labels, features: of the same length. noise: int16 background recordings that
-    augmentation may use.
+    clips, labels, features: of the same length. noise: background recordings that augmentation
+    may use, float32 in -1..1.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SpeechSamples:
         self.labels = labels
         self._features = features
         self._reader = reader
-        self._noise = [normalized_pcm(recording) for recording in noise]
+        self._noise = noise
         self._in_memory = len(self.clips) * reader.params.clip_samples * 2 <= memory_limit
 
     def __len__(self) -> int:
@@ -117,11 +117,6 @@ class SpeechSamples:
     @cached_property
     def _all_recordings(self) -> np.ndarray:
         return self._reader.read_all(self.clips)
-
-
-def normalized_pcm(recording: np.ndarray) -> np.ndarray:
-    """int16 samples as float32 in -1..1."""
-    return recording.astype(np.float32) / np.float32(2**15)
 
 
 def usable_features(
