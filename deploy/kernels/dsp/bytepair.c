@@ -25,26 +25,19 @@ void trecx_bytepair_tile(const trecx_bytepair_filters *filters, const uint32_t *
   function(&r);
 }
 
-static void prepare_channel(const int32_t *constants, int32_t zero_point,
-                            trecx_dsp_requant *requant) {
-  requant->multiplier = constants[1];
-  requant->shift = constants[0] & 31;
-  requant->offset = (int32_t)((uint32_t)(2 * zero_point + 1) << requant->shift);
-}
-
 void trecx_bytepair_prepare(const int32_t *constants, int32_t channels, int32_t zero_point,
                             trecx_bytepair_entry *entries) {
   const int32_t pairs = trecx_bytepair_pairs(channels);
   for (int32_t pair = 0; pair < pairs; pair++) {
     trecx_bytepair_entry *const e = &entries[pair];
-    const int32_t *const a = constants, *const b = a + TRECX_BYTEPAIR_CONSTANTS;
+    const int32_t *const a = constants, *const b = constants + 2;
     for (int32_t i = 0; i < 3; i++) {
-      e->start_a[i] = a[0] >> 5;
-      e->start_s[i] = (int32_t)(((uint32_t)(b[0] >> 5) << 8) + (uint32_t)e->start_a[i]);
+      e->start_a[i] = trecx_dsp_bias(a);
+      e->start_s[i] = (int32_t)(((uint32_t)trecx_dsp_bias(b) << 8) + (uint32_t)e->start_a[i]);
     }
-    prepare_channel(a, zero_point, &e->a);
-    prepare_channel(b, zero_point, &e->b);
-    constants += TRECX_BYTEPAIR_CONSTANTS * (pair == 0 && (channels & 1) ? 1 : 2);
+    trecx_dsp_prepare_requant(a, zero_point, &e->a);
+    trecx_dsp_prepare_requant(b, zero_point, &e->b);
+    constants += pair == 0 && (channels & 1) ? 2 : 4;
   }
 }
 

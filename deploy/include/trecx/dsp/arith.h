@@ -92,6 +92,19 @@ typedef struct {
   int32_t shift;  /* e - 1: the last bit is shifted out together with the saturation */
 } trecx_dsp_requant;
 
+/* Constants of a channel in flash, two words: 32 * bias + (e - 1), then the multiplier. The input's
+ * zero point is folded into the bias, |bias| < 2^26. */
+static inline int32_t trecx_dsp_bias(const int32_t *constants) {
+  return constants[0] >> 5;
+}
+
+static inline void trecx_dsp_prepare_requant(const int32_t *constants, int32_t zero_point,
+                                             trecx_dsp_requant *requant) {
+  requant->multiplier = constants[1];
+  requant->shift = constants[0] & 31;
+  requant->offset = (int32_t)((uint32_t)(2 * zero_point + 1) << requant->shift);
+}
+
 /* Result limited to int8. Exact only when no output below the zero point survives: the zero
  * point is -128, or the activation's lower bound is at least the zero point. */
 static inline int32_t trecx_dsp_requantize_relu(int32_t x, int32_t multiplier, int32_t offset,

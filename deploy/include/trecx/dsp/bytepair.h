@@ -20,11 +20,6 @@
 
 #include "trecx/dsp/arith.h"
 
-/* Constants of a channel in flash, two words: 32 * bias + (e - 1), then the multiplier. The input's
- * zero point is folded into the bias, |bias| < 2^26; e is the right shift of the requantisation, 1
- * to 21. */
-#define TRECX_BYTEPAIR_CONSTANTS 2
-
 /* A pair of channels, expanded to be loaded by few instructions. */
 typedef struct {
   int32_t start_s[3], start_a[3]; /* S and A of a tile's pixels begin with the bias */
@@ -45,7 +40,7 @@ static inline int32_t trecx_bytepair_pairs(int32_t channels) {
   return (channels + 1) >> 1;
 }
 
-/* Expand the constants of `channels` channels; zero_point is the output's. */
+/* Expand the constants (trecx/dsp/arith.h) of `channels` channels; zero_point is the output's. */
 void trecx_bytepair_prepare(const int32_t *constants, int32_t channels, int32_t zero_point,
                             trecx_bytepair_entry *entries);
 

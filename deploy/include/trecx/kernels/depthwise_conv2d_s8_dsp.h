@@ -1,0 +1,41 @@
+/* DEPTHWISE_CONV_2D, int8, for the DSP extension. */
+#ifndef TRECX_KERNELS_DEPTHWISE_CONV2D_S8_DSP_H
+#define TRECX_KERNELS_DEPTHWISE_CONV2D_S8_DSP_H
+
+#include <stdint.h>
+
+#include "trecx/dsp/arith.h"
+
+/* Kernel up to 3x3 (smaller ones are embedded in one of 3x3 with zeros), stride 1 or 2 in both
+ * directions, any padding, depth multiplier 1, at least four channels.
+ *
+ *   input     [input_height][input_width][channels]
+ *   output    [output_height][output_width][channels]
+ *   weights   [channels][3][3]
+ *   constants [channels][2], as in trecx/dsp/arith.h
+ *
+ * Four channels at a time and a strip of some columns at a time are spread out to 16 bits in the
+ * scratch memory, one channel behind the other. When input and output have the same size, the
+ * output may lie over the input (or begin before it).
+ *
+ * stride: 1 or 2.
+ * rows: spread rows of a strip, (output_height - 1) * stride + 3.
+ * scratch: 4 * rows * (16 or, with stride 2, 20) bytes, 4 * sizeof(trecx_depthwise_entry), 8 bytes.
+ */
+typedef struct {
+  const int8_t *weights;
+  const int32_t *constants;
+  int16_t input_height, input_width;
+  int16_t output_height, output_width;
+  int16_t channels;
+  int16_t stride;
+  int16_t pad_top, pad_left;
+  int16_t input_zero_point, output_zero_point;
+  int16_t activation_min, activation_max;
+  int16_t round_negatives;
+} trecx_depthwise_conv2d_s8_3x3_params;
+
+void trecx_depthwise_conv2d_s8_3x3(const trecx_depthwise_conv2d_s8_3x3_params *params,
+                                   const int8_t *input, int8_t *output, void *scratch);
+
+#endif
