@@ -138,6 +138,10 @@ class Record:
         """Names of the table's fields."""
         return list(self._type.defaults)
 
+    def field_type(self, name: str) -> str:
+        """Name of a field's scalar, table or union type."""
+        return next(f.type for f in self._type.fields if f.name == name)
+
     def copy(self, **changes) -> Record:
         """A shallow copy with some fields replaced."""
         twin = Record(self._type)

@@ -1,0 +1,152 @@
+"""Fuzz the reader, the importer, cut and link with mutated real files.
+
+    python -m tests.fuzz_tflite --cases 100000 --seed 1 [--save tests/data/fuzz]
+
+A case passes when every stage either works or raises an `InputError`, within the limits on time and
+memory. The others are printed, and saved as seed_case.tflite; the corpus in tests/data/fuzz is what
+earlier runs found, and a test runs all of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tests.support.mutate import mutate, mutate_records
+from trecx.errors import InputError
+from trecx.tflite.cut import cut, cut_at_tensor
+from trecx.tflite.importer import graph_from_model, read_model
+from trecx.tflite.inspect import inspect_model
+from trecx.tflite.link import link, unlink
+from trecx.tflite.model import write_model
+from trecx.tflite.tidy import exact_concatenations
+
+DATA = Path(__file__).parent / "data"
+SECONDS_A_CASE = 5.0
+MEMORY_LIMIT = 2 << 30
+
+POLICY = {"kind": "top_class_thresholds", "thresholds": [-60] * 10}
+MARGIN = {"kind": "margin", "limit": 30}
+
+
+def seeds() -> list[tuple[str, bytes]]:
+    """Real files: whole models, segments, cascades; the larger ones stand for several layouts."""
+    files = [(p.stem, p.read_bytes()) for p in sorted(DATA.glob("*.tflite"))]
+    resnet = dict(files)["resnet_exit"]
+    stem, tail = cut(resnet, ["output_0"])
+    two_exits = cut(dict(files)["ds_cnn_two_exits"], ["output_0", "output_1"])
+    files += [("stem", stem), ("tail", tail), ("cascade", link([stem, tail], [POLICY]))]
+    files += [("two_exit_cascade", link(two_exits, [MARGIN, MARGIN]))]
+    return files
+
+
+def mutated(original: bytes, random: np.random.Generator) -> bytes:
+    """Half of the cases change bytes, the other half values of a file that stays well-formed."""
+    if random.integers(2):
+        return mutate(original, random)
+    model = read_model(original)
+    mutate_records(model, random)
+    return write_model(model)
+
+
+def run_case(data: bytes, partner: Sequence[bytes]) -> str:
+    """Send one file through every stage; the name of the first stage that refused it, or "all".
+
+    partner: segments with which the file is linked, as the first and as the last one.
+    """
+    try:
+        model = read_model(data)
+    except InputError:
+        return "read"
+    stages: list[tuple[str, Callable[[], object]]] = [
+        ("write", lambda: read_model(write_model(model))),
+        ("import", lambda: graph_from_model(read_model(data))),
+        ("inspect", lambda: inspect_model(data).to_json()),
+        ("tidy", lambda: exact_concatenations(data)),
+        ("cut", lambda: _cut_first(data, model)),
+        ("unlink", lambda: unlink(data)),
+        ("link first", lambda: link([data, partner[1]], [POLICY])),
+        ("link last", lambda: link([partner[0], data], [POLICY])),
+    ]
+    first = "all"
+    for name, stage in stages:
+        try:
+            stage()
+        except InputError:
+            first = name if first == "all" else first
+    return first
+
+
+def _cut_first(data: bytes, model) -> None:
+    outputs = model.subgraphs[0].outputs
+    if outputs is not None and len(outputs) > 1:
+        for part in cut(data, [int(i) for i in outputs[1:]]):
+            read_model(part)
+    names = [t.name for t in model.subgraphs[0].tensors if t.name]
+    for name in names[len(names) // 2 :][:2]:
+        for part in cut_at_tensor(data, name):
+            read_model(part)
+
+
+def fuzz(
+    cases: int, seed: int, failed: Callable[[str, bytes, str], None]
+) -> collections.Counter[str]:
+    """Run `cases` mutated files; `failed(name, data, why)` for each that breaks the rule.
+
+    Returns how many files got as far as which stage.
+    """
+    files = seeds()
+    named = dict(files)
+    partner = (named["stem"], named["tail"])
+    outcomes: collections.Counter[str] = collections.Counter()
+    for case in range(cases):
+        random = np.random.default_rng([seed, case])
+        name, original = files[case % len(files)]
+        data = mutated(original, random)
+        start = time.perf_counter()
+        try:
+            outcomes[run_case(data, partner)] += 1
+        except Exception:
+            failed(f"{name}_{seed}_{case}", data, traceback.format_exc())
+            outcomes["crash"] += 1
+        if time.perf_counter() - start > SECONDS_A_CASE:
+            failed(f"{name}_{seed}_{case}", data, f"over {SECONDS_A_CASE} seconds")
+            outcomes["slow"] += 1
+    return outcomes
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--save", type=Path, help="folder for the files that fail")
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    failures = 0
+
+    def failed(name: str, data: bytes, why: str) -> None:
+        nonlocal failures
+        failures += 1
+        print(f"{name}: {why}", flush=True)
+        if options.save and failures <= 100:
+            options.save.mkdir(parents=True, exist_ok=True)
+            (options.save / f"{name}.tflite").write_bytes(data)
+
+    start = time.perf_counter()
+    outcomes = fuzz(options.cases, options.seed, failed)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"{options.cases} cases in {time.perf_counter() - start:.0f} s, peak {peak} MiB,")
+    print(f"{failures} failures; refused first by: {dict(outcomes)}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
