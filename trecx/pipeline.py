@@ -175,3 +175,34 @@ def analysis(
 
     splits = data.load(find_task(read_bundle(bundle_path).task))
     return BundleAnalysis(bundle_path, splits, limit, progress)
+
+
+def inspect(path: Path):
+    """What a .tflite file holds; returns trecx.stages.files.InspectionReport."""
+    from trecx.stages.files import inspect_file
+
+    return inspect_file(path)
+
+
+def cut(path: Path, out: Path, **where) -> list[Path]:
+    """Cut a .tflite file into segments; returns the files written."""
+    from trecx.stages.files import cut_file
+
+    return cut_file(path, out, **where)
+
+
+def verify(path: Path, input_file: Path | None = None, **options):
+    """Re-check a bundle; returns trecx.stages.files.VerificationReport."""
+    from trecx.stages.files import verify_files
+
+    return verify_files(path, input_file, **options)
+
+
+def export_tflm(bundle_path: Path, out: Path, prefix: str | None = None):
+    """A bundle as C arrays for TensorFlow Lite Micro; returns what was written for each model."""
+    from trecx.bundle import read_bundle
+    from trecx.bundle.tflm_export import export_tflm as export
+    from trecx.targets.deploy_path import deploy_path
+
+    bundle = read_bundle(bundle_path)
+    return export(bundle, out, deploy_path(), prefix or bundle.task)

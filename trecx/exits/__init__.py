@@ -2,6 +2,8 @@
 
 import importlib
 
+from trecx.quiet import quiet_stderr
+
 _HOME = {
     "EarlyExitModel": "graft",
     "Progress": "training",
@@ -18,4 +20,6 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    with quiet_stderr():
+        module = importlib.import_module(f"{__name__}.{_HOME[name]}")
+    return getattr(module, name)

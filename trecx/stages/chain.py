@@ -9,8 +9,9 @@ from pathlib import Path
 from trecx.bundle import Bundle, read_bundle
 from trecx.errors import InputError
 from trecx.ir.graph import Graph
-from trecx.policies import DevicePolicy
-from trecx.tflite.importer import read_graph
+from trecx.policies import DevicePolicy, from_manifest
+from trecx.tflite.importer import read_graph, read_model
+from trecx.tflite.link import is_cascade, unlink
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,10 @@ class Chain:
 
 
 def load_chain(path: Path) -> Chain:
-    """Read a bundle folder or a .tflite file. Raises InputError and its kinds."""
+    """Read a bundle folder or a .tflite file; a one-file cascade is taken apart into its segments.
+
+    Raises InputError and its kinds.
+    """
     path = Path(path)
     if path.is_dir():
         bundle = read_bundle(path)
@@ -46,5 +50,13 @@ def load_chain(path: Path) -> Chain:
     if not path.exists():
         raise InputError(f"{path} does not exist: a bundle folder or a .tflite file is needed")
     content = path.read_bytes()
-    graph = read_graph(content)
-    return Chain(path.stem, [graph], (), hashlib.sha256(content).hexdigest(), [content])
+    parts, policies = [content], []
+    if is_cascade(read_model(content)):
+        parts, policies = unlink(content)
+    return Chain(
+        path.stem,
+        [read_graph(part) for part in parts],
+        tuple(from_manifest(policy) for policy in policies),
+        hashlib.sha256(content).hexdigest(),
+        parts,
+    )

@@ -6,7 +6,6 @@ The only module of trecx that imports TensorFlow, and only when `convert` is cal
 import contextlib
 import logging
 import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trecx.errors import InputError, ToolMissingError, UnsupportedModelError
+from trecx.quiet import quiet_stderr
 
 INSTALL_HINT = "install it with: pip install 'trecx[train]'"
 
@@ -148,17 +148,12 @@ def _output_name(position: int) -> str:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence TensorFlow's remarks, which it writes to stderr from Python and from C++."""
-    sys.stderr.flush()
-    saved = os.dup(2)
     logger = logging.getLogger("tensorflow")
     level = logger.level
     try:
-        with open(os.devnull, "w") as nowhere, warnings.catch_warnings():
-            os.dup2(nowhere.fileno(), 2)
+        with quiet_stderr(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             logger.setLevel(logging.ERROR)
             yield
     finally:
         logger.setLevel(level)
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -1,0 +1,88 @@
+"""trecx inspect, cut, verify, tflm: work on .tflite files and bundles, from wherever they come."""
+
+from __future__ import annotations
+
+import click
+
+from trecx.cli.options import existing_file, json_option, path_type, print_report, quiet_option
+from trecx.cli.progress import stage_progress
+
+
+@click.command()
+@click.argument("model", type=existing_file)
+@json_option
+def inspect(model, as_json):
+    """What a .tflite file holds, where it can be cut, and what is unsupported."""
+    from trecx import pipeline
+
+    print_report(pipeline.inspect(model), as_json)
+
+
+@click.command()
+@click.argument("model", type=existing_file)
+@click.option("--at", "tensor", help="Tensor to cut behind (see trecx inspect).")
+@click.option(
+    "--exit",
+    "exits",
+    multiple=True,
+    help="Exit output of a model with several outputs (repeatable).",
+)
+@click.option("-o", "--out", type=path_type, required=True, help="Folder for the segments.")
+def cut(model, tensor, exits, out):
+    """Cut an int8 .tflite file into segments, bit-exact to the whole.
+
+    \b
+    Examples:
+      trecx cut model.tflite --at block3_relu -o parts
+      trecx cut two_outputs.tflite --exit early_softmax -o parts
+    """
+    from trecx import pipeline
+
+    if (tensor is None) == (not exits):
+        raise click.UsageError("give either --at TENSOR or --exit OUTPUT")
+    for path in pipeline.cut(model, out, tensor=tensor, exits=exits):
+        click.echo(path)
+
+
+@click.command()
+@click.argument("bundle_path", metavar="BUNDLE", type=path_type)
+@click.option("--input", "input_file", type=existing_file, help="int8 samples, a .npy file.")
+@click.option(
+    "--samples", type=click.IntRange(min=1), default=500, show_default=True, help="If random."
+)
+@json_option
+@quiet_option
+def verify(bundle_path, input_file, samples, as_json, quiet):
+    """Re-check a bundle: hashes, and segments = full network = cascade, byte by byte.
+
+    Exits with status 7 when something does not agree.
+    """
+    from trecx import pipeline
+    from trecx.errors import VerificationError
+
+    with stage_progress(quiet) as progress:
+        found = pipeline.verify(bundle_path, input_file, samples=samples, progress=progress)
+    print_report(found, as_json)
+    if not found.passed:
+        raise VerificationError(f"bundle {bundle_path} does not agree with itself: see the table")
+
+
+@click.command()
+@click.argument("bundle_path", metavar="BUNDLE", type=path_type)
+@click.option("-o", "--out", type=path_type, required=True, help="Folder of C++ to write.")
+@click.option("--prefix", help="Prefix of all symbols [default: the task's name].")
+def tflm(bundle_path, out, prefix):
+    """Write a bundle's models as C arrays for TensorFlow Lite Micro, with example code.
+
+    The arrays, the op resolver's lines, the arena sizes measured with the real interpreter, and
+    examples of the two-step use and of the one-file cascade.
+    """
+    from trecx import pipeline
+
+    for model in pipeline.export_tflm(bundle_path, out, prefix):
+        arena = "not measured" if model.arena is None else f"{model.arena.total:,} bytes"
+        click.echo(f"{model.name}: arena {arena}")
+    click.echo(out)
+
+
+COMMANDS = (inspect, cut, verify, tflm)
