@@ -1,5 +1,7 @@
 """run_graph: batches, chunks, recording, and what it rejects."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from trecx.errors import InputError, UnsupportedModelError
 from trecx.ir.graph import DType, Graph, Operator, QuantParams, Tensor
 from trecx.ir.interpreter import run_graph
 from trecx.ir.interpreter.convolution import exact_float
-from trecx.ir.ops import NoAttrs
+from trecx.ir.ops import Activation, NoAttrs
 
 
 @pytest.fixture
@@ -87,6 +89,14 @@ def test_names_an_unknown_operator():
     graph = Graph("g", [x], [y], [Operator("CUMSUM", [x], [y], None, 7)])
     with pytest.raises(UnsupportedModelError, match=r"CUMSUM \(index 7\).*CONV_2D"):
         run_graph(graph, [np.zeros((1, 4), np.int8)])
+
+
+def test_refuses_a_fused_activation_that_tflm_does_not_have():
+    graph = random_graph("CONCATENATION", np.random.default_rng(0))
+    op = graph.operators[0]
+    op.attrs = dataclasses.replace(op.attrs, activation=Activation.RELU)
+    with pytest.raises(UnsupportedModelError, match="fused activation RELU"):
+        run_graph(graph, random_inputs(graph, np.random.default_rng(0)))
 
 
 def test_the_float_carrier_is_wide_enough():

@@ -78,6 +78,15 @@ CORTEX_M7 = Platform(
     "mps2-an500",
     **_MPS2,
 )
+CORTEX_M33 = Platform(
+    "cortex-m33",
+    "arm-none-eabi-gcc",
+    ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16", *_ARM),
+    "mps2-an505",
+    code=(0x10000000, 4 << 20),
+    ram=(0x38000000, 4 << 20),
+    picoseconds_per_tick=50_000,
+)
 CORTEX_M55 = Platform(
     "cortex-m55",
     "arm-none-eabi-gcc",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from trecx.errors import UnsupportedModelError
 from trecx.ir.graph import Operator
 from trecx.ir.interpreter.registry import implements
+from trecx.ir.ops import Activation
 
 
 @implements("RESHAPE")
@@ -15,6 +17,11 @@ def reshape(op: Operator, x, *_shape) -> np.ndarray:
 
 @implements("CONCATENATION")
 def concatenation(op: Operator, *parts) -> np.ndarray:
+    if op.attrs.activation is not Activation.NONE:
+        raise UnsupportedModelError(
+            f"CONCATENATION (index {op.index}) has the fused activation "
+            f"{op.attrs.activation.value}; TFLM has none there"
+        )
     samples = max(len(p) for p in parts)
     parts = [np.broadcast_to(p, (samples, *p.shape[1:])) for p in parts]
     return np.concatenate(parts, axis=op.attrs.axis + 1)
