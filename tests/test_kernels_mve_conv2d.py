@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.mve_cases import check_scheme
 from tests.support.random_ops import conv_2d
-from trecx.codegen.kernels.mve_conv2d import MveConv2D3x3
+from trecx.codegen.kernels.mve_conv2d import MveConv2D3x3, MveConv2DPatch
 from trecx.ir.ops import Activation, Padding
 
 NONE, RELU, RELU6 = Activation.NONE, Activation.RELU, Activation.RELU6
@@ -35,10 +35,44 @@ def test_3x3_shapes():
     check_scheme(MveConv2D3x3(), graphs, rng)
 
 
+def test_patch_shapes():
+    rng = np.random.default_rng(4)
+    shapes = [
+        # input, filters, kernel, stride, dilation, padding, activation
+        ((1, 5, 5, 64), 4, (1, 1), (1, 1), (1, 1), "SAME", RELU),
+        ((1, 12, 9, 32), 6, (1, 1), (1, 1), (1, 1), "SAME", NONE),
+        ((1, 9, 8, 32), 2, (1, 1), (2, 2), (1, 1), "SAME", RELU),
+        ((1, 4, 5, 256), 2, (1, 1), (1, 1), (1, 1), "SAME", RELU),
+        ((1, 2, 3, 320), 3, (1, 1), (1, 1), (1, 1), "SAME", NONE),
+        ((1, 1, 1, 24), 1, (1, 1), (1, 1), (1, 1), "SAME", NONE),
+        ((1, 5, 7, 20), 5, (1, 1), (1, 1), (1, 1), "SAME", RELU6),
+        ((1, 5, 7, 72), 4, (1, 1), (1, 2), (1, 1), "SAME", RELU),
+        ((1, 12, 12, 3), 4, (3, 3), (2, 2), (1, 1), "SAME", RELU),
+        ((1, 7, 9, 3), 4, (3, 3), (1, 1), (1, 1), "SAME", NONE),
+        ((1, 7, 9, 3), 4, (3, 3), (3, 3), (1, 1), "SAME", NONE),
+        ((1, 17, 10, 1), 8, (10, 4), (2, 2), (1, 1), "SAME", RELU),
+        ((1, 8, 7, 1), 4, (5, 5), (1, 1), (1, 1), "VALID", NONE),
+        ((1, 5, 5, 64), 3, (5, 5), (1, 1), (1, 1), "SAME", NONE),
+        ((1, 9, 9, 8), 3, (3, 3), (1, 1), (2, 2), "SAME", RELU6),
+        ((1, 9, 8, 5), 2, (2, 3), (3, 2), (2, 3), "SAME", NONE),
+        ((1, 6, 4, 24), 2, (1, 1), (1, 1), (1, 1), Padding(1, 1, 2, 2), NONE),
+        ((1, 9, 4, 8), 2, (2, 2), (5, 3), (1, 1), "VALID", RELU),
+    ]
+    graphs = [
+        conv_2d(
+            rng, shape, filters, kernel, stride=stride, dilation=dilation, padding=padding,
+            activation=activation,
+        )
+        for shape, filters, kernel, stride, dilation, padding, activation in shapes
+    ]  # fmt: skip
+    check_scheme(MveConv2DPatch(), graphs, rng)
+
+
+@pytest.mark.parametrize("choice", [MveConv2D3x3(), MveConv2DPatch()], ids=lambda c: c.scheme)
 @pytest.mark.parametrize("activation", [NONE, RELU])
-def test_3x3_extreme_weights_and_scales(activation):
+def test_extreme_weights_and_scales(choice, activation):
     rng = np.random.default_rng(2)
-    choice, graphs = MveConv2D3x3(), []
+    graphs = []
     while len(graphs) < 12:
         graph = conv_2d(rng, (1, 4, 5, 16), 4, (3, 3), activation=activation, hard=True)
         if choice.reason_against(graph.operators[0]) is None:

@@ -69,30 +69,72 @@ static inline int32_t trecx_mve_round_up(int32_t value, int32_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-/* memcpy of any length and alignment. */
+/* memcpy of any length and alignment; also downwards, to a destination below an overlapping source.
+ * In assembly, like the two below: gcc 12 has no tail-predicated loops. */
 static inline void trecx_mve_copy(int8_t *destination, const int8_t *source, int32_t bytes) {
-  for (; bytes > 0; bytes -= 16, source += 16, destination += 16) {
-    const mve_pred16_t lanes = vctp8q((uint32_t)bytes);
-    vst1q_p_s8(destination, vld1q_z_s8(source, lanes), lanes);
-  }
+  __asm__ volatile(
+      "wlstp.8 lr, %[bytes], 2f \n"
+      "1: vldrb.u8 q0, [%[source]], #16 \n"
+      "vstrb.8 q0, [%[destination]], #16 \n"
+      "letp lr, 1b \n"
+      "2: \n"
+      : [destination] "+r"(destination), [source] "+r"(source)
+      : [bytes] "r"(bytes)
+      : "lr", "q0", "memory");
 }
 
 /* memset of any length and alignment. */
-static inline void trecx_mve_fill(int8_t *destination, int8_t value, int32_t bytes) {
-  const int8x16_t values = vdupq_n_s8(value);
-  for (; bytes > 0; bytes -= 16, destination += 16) {
-    vst1q_p_s8(destination, values, vctp8q((uint32_t)bytes));
-  }
+static inline void trecx_mve_fill(int8_t *destination, int32_t value, int32_t bytes) {
+  __asm__ volatile(
+      "vdup.8 q0, %[value] \n"
+      "wlstp.8 lr, %[bytes], 2f \n"
+      "1: vstrb.8 q0, [%[destination]], #16 \n"
+      "letp lr, 1b \n"
+      "2: \n"
+      : [destination] "+r"(destination)
+      : [value] "r"(value), [bytes] "r"(bytes)
+      : "lr", "q0", "memory");
 }
 
 /* Limits finished outputs to [low, high]; nothing to do for the whole int8 range. */
 static inline void trecx_mve_clamp(int8_t *output, int32_t count, int32_t low, int32_t high) {
-  const int8x16_t lows = vdupq_n_s8((int8_t)low), highs = vdupq_n_s8((int8_t)high);
   if (low == INT8_MIN && high == INT8_MAX) return;
-  for (; count > 0; count -= 16, output += 16) {
-    const mve_pred16_t lanes = vctp8q((uint32_t)count);
-    const int8x16_t values = vld1q_z_s8(output, lanes);
-    vst1q_p_s8(output, vminq_s8(vmaxq_s8(values, lows), highs), lanes);
+  __asm__ volatile(
+      "vdup.8 q1, %[low] \n"
+      "vdup.8 q2, %[high] \n"
+      "wlstp.8 lr, %[count], 2f \n"
+      "1: vldrb.u8 q0, [%[output]] \n"
+      "vmax.s8 q0, q0, q1 \n"
+      "vmin.s8 q0, q0, q2 \n"
+      "vstrb.8 q0, [%[output]], #16 \n"
+      "letp lr, 1b \n"
+      "2: \n"
+      : [output] "+r"(output)
+      : [low] "r"(low), [high] "r"(high), [count] "r"(count)
+      : "lr", "q0", "q1", "q2", "memory");
+}
+
+/* Copies `count` vectors of 16 bytes, one every `step` bytes, to one behind the other. */
+static inline void trecx_mve_copy_vectors(int8_t *to, const int8_t *from, int32_t step,
+                                          int32_t count) {
+  __asm__ volatile(
+      "wls lr, %[count], 2f \n"
+      "1: vldrb.u8 q0, [%[from]] \n"
+      "add %[from], %[from], %[step] \n"
+      "vstrb.8 q0, [%[to]], #16 \n"
+      "le lr, 1b \n"
+      "2: \n"
+      : [to] "+r"(to), [from] "+r"(from)
+      : [step] "r"(step), [count] "r"(count)
+      : "lr", "q0", "memory");
+}
+
+/* Places of the eight outputs of a 4 x 2 block in channels-last memory, pixel by pixel, the two
+ * filters in turn. */
+static inline void trecx_mve_block_offsets(uint16_t offsets[8], int32_t channels) {
+  for (int32_t pixel = 0; pixel < 4; pixel++) {
+    offsets[2 * pixel] = (uint16_t)(pixel * channels);
+    offsets[2 * pixel + 1] = (uint16_t)(pixel * channels + 1);
   }
 }
 

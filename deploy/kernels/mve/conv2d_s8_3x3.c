@@ -153,77 +153,74 @@ ROW_OF_BLOCKS(row_stride2, KERNEL_ROW_STRIDE2)
 
 /* The ring of lines. */
 typedef struct {
-  int8_t *lines; /* [3][chunks][width][16] */
+  int8_t *lines[3]; /* of [chunks][width][16] */
   int32_t chunks;
-  int32_t width;
+  int32_t plane_bytes; /* width * 16 */
 } ring;
 
-static int8_t *ring_line(const ring *r, int32_t padded_y) {
-  return r->lines + padded_y % 3 * (r->chunks * r->width * 16);
+/* Input row y, or zero points below the last row, into the line. */
+static void stage_line(const trecx_conv2d_s8_mve_3x3_params *p, const ring *r, int8_t *line,
+                       const int8_t *input, int32_t y) {
+  const int32_t width = p->input_width, channels = p->input_channels;
+  const int8_t *from = input + y * width * channels;
+  line += p->pad_left * 16;
+  for (int32_t k = r->chunks; k > 0; k--) {
+    if (y < p->input_height) {
+      trecx_mve_copy_vectors(line, from, channels, width);
+    } else {
+      trecx_mve_fill(line, p->input_zero_point, width * 16);
+    }
+    from += 16;
+    line += r->plane_bytes;
+  }
 }
 
-/* Input row y, or zero points below the last row, into its place in the ring. */
-static void stage_line(const trecx_conv2d_s8_mve_3x3_params *p, const ring *r, const int8_t *input,
-                       int32_t y) {
-  int8_t *line = ring_line(r, y + p->pad_top) + p->pad_left * 16;
-  if (y >= p->input_height) {
-    for (int32_t k = 0; k < r->chunks; k++) {
-      trecx_mve_fill(line + k * r->width * 16, (int8_t)p->input_zero_point, p->input_width * 16);
-    }
-    return;
-  }
-  input += y * p->input_width * p->input_channels;
+/* Points the nodes at pixel `first` of the lines. Node k leads to chunk k + 1, the last one to
+ * chunk 0. */
+static void set_nodes(row *work, const ring *r, int32_t first) {
+  int32_t at = first * 16;
+  node *n = &work->nodes[r->chunks - 1];
   for (int32_t k = 0; k < r->chunks; k++) {
-    const int8_t *from = input + 16 * k;
-    int8_t *to = line + k * r->width * 16;
-    for (int32_t x = 0; x < p->input_width; x++) {
-      vst1q_s8(to, vld1q_s8(from));
-      from += p->input_channels;
-      to += 16;
-    }
+    for (int32_t ky = 0; ky < 3; ky++) n->lines[ky] = r->lines[ky] + at;
+    n = &work->nodes[k];
+    at += r->plane_bytes;
   }
 }
 
-/* Points the nodes at output pixel x of the row whose lines are given. Node k leads to chunk k + 1,
- * the last one to chunk 0. */
-static void set_nodes(row *work, const ring *r, const int8_t *const lines[3], int32_t first_pixel) {
-  for (int32_t k = 0; k < r->chunks; k++) {
-    node *n = &work->nodes[k == 0 ? r->chunks - 1 : k - 1];
-    for (int32_t ky = 0; ky < 3; ky++) {
-      n->lines[ky] = lines[ky] + (k * r->width + first_pixel) * 16;
-    }
-  }
-}
-
-/* `blocks` blocks of a row from `first_pixel` (in the padded line) on. */
-static void run_blocks(row *work, const ring *r, const int8_t *const lines[3], int32_t first_pixel,
-                       int32_t blocks, int8_t *output, int32_t channels, void (*run)(row *)) {
-  set_nodes(work, r, lines, first_pixel);
+/* `blocks` blocks of a row, from pixel `first` of the lines on; `channels` is the distance of their
+ * output pixels. */
+static void run_blocks(row *work, const ring *r, int32_t first, int32_t blocks, int8_t *output,
+                       int32_t channels, void (*run)(row *)) {
+  set_nodes(work, r, first);
   work->blocks = blocks;
   work->output = output;
   work->output_end = output + channels;
+  run(work);
+}
+
+static void set_channels(row *work, int32_t channels) {
   work->channels = channels;
   work->output_step = 3 * channels;
-  for (uint32_t lane = 0; lane < 8; lane++) {
-    work->offsets[lane] = (uint16_t)((int32_t)(lane >> 1) * channels + (int32_t)(lane & 1u));
-  }
-  run(work);
+  trecx_mve_block_offsets(work->offsets, channels);
 }
 
 static __attribute__((noinline)) void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_params *p,
                                                  const int8_t *input, int8_t *output, void *scratch,
                                                  int32_t stride_width, void (*run)(row *)) {
   const int32_t chunks = p->input_channels / 16;
-  const int32_t even_channels = trecx_mve_round_up(p->output_channels, 2);
+  const int32_t channels = p->output_channels, even_channels = trecx_mve_round_up(channels, 2);
   const int32_t reach = (trecx_mve_round_up(p->output_width, 4) - 1) * stride_width + 3;
   const int32_t filled = p->pad_left + p->input_width;
-  const ring r = {scratch, chunks, filled > reach ? filled : reach};
-  row *work = (row *)(r.lines + 3 * chunks * r.width * 16);
+  const int32_t plane_bytes = 16 * (filled > reach ? filled : reach);
+  const int32_t line_bytes = chunks * plane_bytes;
+  int8_t *lines = scratch;
+  ring r = {{lines, lines + line_bytes, lines + 2 * line_bytes}, chunks, plane_bytes};
+  row *work = (row *)(lines + 3 * line_bytes);
   int8_t *tile = (int8_t *)&work->nodes[chunks];
   /* Blocks that would write beyond the row or between its channels go to the tile first. */
-  const int32_t direct = even_channels == p->output_channels ? p->output_width / 4 : 0;
+  const int32_t direct = even_channels == channels ? p->output_width / 4 : 0;
   int8_t *out = output;
-  int32_t staged = 0;
+  int32_t staged = 0; /* input rows */
 
   work->packed = p->packed;
   work->zero_point = p->output_zero_point;
@@ -231,24 +228,33 @@ static __attribute__((noinline)) void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_p
   work->correct_ties = p->activation_min < p->output_zero_point;
   for (int32_t ky = 0; ky < 3; ky++) work->line_step[ky] = 64 * stride_width;
   work->line_step[3] = 0;
-  trecx_mve_fill(r.lines, (int8_t)p->input_zero_point, 3 * chunks * r.width * 16);
+  set_channels(work, channels);
+  trecx_mve_fill(lines, p->input_zero_point, 3 * line_bytes);
+  for (; staged < 3 - p->pad_top; staged++) {
+    stage_line(p, &r, r.lines[staged + p->pad_top], input, staged);
+  }
 
-  for (int32_t y = 0; y < p->output_height; y++) {
-    const int32_t top = y * p->stride_height; /* in the padded image */
-    for (; staged < top + 3 - p->pad_top; staged++) stage_line(p, &r, input, staged);
-    const int8_t *const lines[3] = {ring_line(&r, top), ring_line(&r, top + 1),
-                                    ring_line(&r, top + 2)};
-    if (direct > 0) {
-      run_blocks(work, &r, lines, 0, direct, out, p->output_channels, run);
-    }
-    for (int32_t x = 4 * direct; x < p->output_width; x += 4) {
-      run_blocks(work, &r, lines, x * stride_width, 1, tile, even_channels, run);
-      for (int32_t i = 0; i < 4 && x + i < p->output_width; i++) {
-        memcpy(out + (x + i) * p->output_channels, tile + i * even_channels,
-               (size_t)p->output_channels);
+  for (int32_t y = 0;;) {
+    if (direct > 0) run_blocks(work, &r, 0, direct, out, channels, run);
+    if (4 * direct < p->output_width) {
+      set_channels(work, even_channels);
+      for (int32_t x = 4 * direct; x < p->output_width; x += 4) {
+        run_blocks(work, &r, x * stride_width, 1, tile, even_channels, run);
+        for (int32_t i = 0; i < 4 && x + i < p->output_width; i++) {
+          memcpy(out + (x + i) * channels, tile + i * even_channels, (size_t)channels);
+        }
       }
+      set_channels(work, channels);
     }
-    out += p->output_width * p->output_channels;
+    out += p->output_width * channels;
+    if (++y == p->output_height) break;
+    for (int32_t step = p->stride_height; step > 0; step--) {
+      int8_t *oldest = r.lines[0];
+      r.lines[0] = r.lines[1];
+      r.lines[1] = r.lines[2];
+      r.lines[2] = oldest;
+      stage_line(p, &r, oldest, input, staged++);
+    }
   }
   trecx_mve_clamp(output, (int32_t)(out - output), p->activation_min, p->activation_max);
 }

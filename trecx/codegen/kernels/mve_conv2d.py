@@ -141,7 +141,7 @@ class MveConv2DPatch(KernelChoice):
     kinds = ("CONV_2D",)
     isa = Isa.MVE
     scheme = "patches"
-    staged_bytes: ClassVar[int] = 2048
+    staged_bytes: ClassVar[int] = 3072
 
     def reason_against(self, op: Operator) -> str | None:
         if op.inputs[1].shape[3] != op.inputs[0].shape[3]:
@@ -164,7 +164,7 @@ class MveConv2DPatch(KernelChoice):
             reach = (out_width - 1) * a.stride[1] + (kernel_width - 1) * a.dilation[1] + 1
             line_bytes = channels * max(a.padding.left + width, reach)
             lines = (kernel_height - 1) * a.dilation[0] + 1
-            windows = LANES * chunks + 16 + round_up(lines * line_bytes + 16, 4)
+            windows = LANES * chunks + 32 + round_up(lines * line_bytes + 16, 4)
         params = {
             "input_height": height,
             "input_width": width,

@@ -39,4 +39,39 @@ void trecx_conv2d_s8_mve_3x3_stride1(const trecx_conv2d_s8_mve_3x3_params *param
 void trecx_conv2d_s8_mve_3x3_stride2(const trecx_conv2d_s8_mve_3x3_params *params,
                                      const int8_t *input, int8_t *output, void *scratch);
 
+/* Any kernel, stride, dilation and padding with more than 16 weights a filter, no groups.
+ *
+ * Order of the weights: for ky, for kx, for each channel, filled up with zeros to `chunks` vectors
+ * (at least two). group: a multiple of 4, the number of windows that are staged at a time.
+ * line_bytes: 0 for a 1x1 kernel without padding, else bytes of a padded input row,
+ *   input_channels * max(pad_left + input_width,
+ *                        (output_width - 1) * stride_width + (kernel_width - 1) * dilation_width +
+ * 1). input and output have any alignment. The output may begin at the input or before it, as far
+ * as the groups that are written do not reach rows (1x1: pixels) that are still to be read. */
+typedef struct {
+  int32_t input_height, input_width, input_channels;
+  int32_t output_height, output_width, output_channels;
+  int32_t kernel_height, kernel_width;
+  int32_t stride_height, stride_width;
+  int32_t dilation_height, dilation_width;
+  int32_t pad_top, pad_left;
+  int32_t input_zero_point, output_zero_point;
+  int32_t activation_min, activation_max;
+  int32_t chunks, group, line_bytes;
+  const int8_t *packed;
+} trecx_conv2d_s8_mve_patch_params;
+
+/* scratch: 4-byte aligned; bytes = 76 + 16 * group * chunks + windows + tile, with
+ *   windows = 0 where line_bytes is 0, else
+ *             16 * chunks + 32 + ((kernel_height - 1) * dilation_height + 1) * line_bytes + 16,
+ *             rounded up to a multiple of 4,
+ *   tile = 8 * ceil(output_channels / 2) if the number of output pixels is no multiple of 4 or
+ *          output_channels is odd, else 0. */
+void trecx_conv2d_s8_mve_patch(const trecx_conv2d_s8_mve_patch_params *params, const int8_t *input,
+                               int8_t *output, void *scratch);
+
+/* The same where activation_min >= output_zero_point (see trecx/mve_arith.h). */
+void trecx_conv2d_s8_mve_patch_relu(const trecx_conv2d_s8_mve_patch_params *params,
+                                    const int8_t *input, int8_t *output, void *scratch);
+
 #endif
