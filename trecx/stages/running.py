@@ -14,7 +14,7 @@ from trecx.errors import DataError
 from trecx.reports.run import Exactness, Memory, RunReport, run_report
 from trecx.stages.chain import Chain
 from trecx.stages.outputs import run_in_batches
-from trecx.stages.samples import TestSamples
+from trecx.stages.samples import RunSamples
 from trecx.targets.batch import BatchResult, run_batch
 from trecx.targets.boards import load_board
 from trecx.targets.build import Firmware, build_firmware
@@ -95,7 +95,7 @@ def run_on(
         return Run(model, firmware, result, expected)
 
 
-def report_of(run: Run, samples: TestSamples) -> RunReport:
+def report_of(run: Run, samples: RunSamples) -> RunReport:
     """The report of a run on labelled or unlabelled samples."""
     result, firmware = run.result, run.firmware
     memory = None

@@ -16,7 +16,7 @@ from trecx.task import DataSplits, find_task
 
 
 @dataclass(frozen=True, eq=False)
-class TestSamples:
+class RunSamples:
     """int8 inputs (N, ...), their labels int (N,) or None, and where they come from."""
 
     x: np.ndarray
@@ -31,7 +31,7 @@ def choose_samples(
     label_file: Path | None,
     data: DataChoice,
     limit: int | None,
-) -> TestSamples:
+) -> RunSamples:
     """Samples of the files when they are given, else of the test split of the bundle's task."""
     graph = chain.graphs[0]
     if input_file is not None:
@@ -43,11 +43,11 @@ def choose_samples(
     return from_split(data.load(find_task(chain.bundle.task)), graph, limit)
 
 
-def from_split(data: DataSplits, graph: Graph, limit: int | None) -> TestSamples:
+def from_split(data: DataSplits, graph: Graph, limit: int | None) -> RunSamples:
     """At most `limit` samples of the test split, evenly spread, quantised for `graph`."""
     chosen = spread(len(data.test), limit)
     labels = np.asarray(data.test.labels)[chosen] if len(data.labels) > 1 else None
-    return TestSamples(
+    return RunSamples(
         quantise(data.test.inputs(chosen), graph),
         labels,
         f"{data.name}, test split",
@@ -55,7 +55,7 @@ def from_split(data: DataSplits, graph: Graph, limit: int | None) -> TestSamples
     )
 
 
-def from_files(inputs: Path, labels: Path | None, graph: Graph, limit: int | None) -> TestSamples:
+def from_files(inputs: Path, labels: Path | None, graph: Graph, limit: int | None) -> RunSamples:
     """Samples of .npy files: inputs int8 (already quantised) or float (N, *input shape); labels
     int (N,). Raises DataError when a file cannot be read or has the wrong shape."""
     x = _load(inputs)
@@ -76,7 +76,7 @@ def from_files(inputs: Path, labels: Path | None, graph: Graph, limit: int | Non
         )
     chosen = spread(len(x), limit)
     x = x[chosen] if x.dtype == np.int8 else quantise(x[chosen].astype(np.float32), graph)
-    return TestSamples(x, None if y is None else y[chosen], str(inputs))
+    return RunSamples(x, None if y is None else y[chosen], str(inputs))
 
 
 def _load(path: Path) -> np.ndarray:
