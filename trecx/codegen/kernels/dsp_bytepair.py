@@ -23,6 +23,8 @@ def pair_channels(channels: int) -> np.ndarray:
     """(pairs, 2) channel numbers; an odd number has its second channel in two pairs."""
     if channels % 2 == 0:
         return np.arange(channels).reshape(-1, 2)
+    if channels == 1:
+        return np.zeros((1, 2), int)
     return np.concatenate([[[0, 1]], np.arange(1, channels).reshape(-1, 2)])
 
 
@@ -33,8 +35,6 @@ def groups_of(inputs: int) -> int:
 def bytepair_reason(op: Operator) -> str | None:
     """Why the filters of a convolution cannot be paired; None when they can."""
     channels = op.output.shape[-1]
-    if channels < 2:
-        return "a pair needs two output channels"
     low, high = accumulator_range(op)
     second = pair_channels(channels)[:, 1]
     largest = int(max(-low[second].min(), high[second].max() + 1))
@@ -52,14 +52,18 @@ def _halfwords(op: Operator) -> np.ndarray:
     return 256 * weights[second] + weights[first]
 
 
-def bytepair_weights(op: Operator) -> Blob:
-    """uint32 words [pair][group][2]: lanes of inputs (0, 2), then (1, 3)."""
+def bytepair_words(op: Operator) -> np.ndarray:
+    """int64 (pairs, groups, 2) of 32-bit words: lanes of inputs (0, 2), then (1, 3)."""
     halfwords = _halfwords(op)
     inputs = halfwords.shape[1]
     padded = np.pad(halfwords, ((0, 0), (0, 4 * groups_of(inputs) - inputs)))
     lanes = (padded & 0xFFFF).reshape(len(padded), -1, 4)
-    words = np.stack([lanes[..., 0] | lanes[..., 2] << 16, lanes[..., 1] | lanes[..., 3] << 16], -1)
-    return Blob("uint32_t", words.reshape(-1))
+    return np.stack([lanes[..., 0] | lanes[..., 2] << 16, lanes[..., 1] | lanes[..., 3] << 16], -1)
+
+
+def bytepair_weights(op: Operator) -> Blob:
+    """The words in the order [pair][group][2]."""
+    return Blob("uint32_t", bytepair_words(op).reshape(-1))
 
 
 def row_tiles(pixels: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trecx.codegen.constraints import broken_rule
 from trecx.codegen.kernels.dsp_bytepair import (
     ENTRY_BYTES,
     PREPARE_PAIR,
@@ -45,8 +46,12 @@ def pointwise_overlap(op: Operator, pixels_at_once: int = 3) -> int:
     return max(0, (pixels - 1) * growth)
 
 
-def is_plain_window(op: Operator) -> str | None:
+def plain_window_reason(op: Operator) -> str | None:
     """Why a convolution is not one group without dilation; None when it is."""
+    if broken := broken_rule(op):
+        return broken
+    if op.output.shape[3] < 2:
+        return "a single output channel"
     if op.attrs.dilation != (1, 1):
         return "dilation"
     if op.inputs[1].shape[3] != op.inputs[0].shape[3]:
@@ -61,13 +66,12 @@ class DspConv2DBytepair(KernelChoice):
     scheme = "byte pairs"
 
     def reason_against(self, op: Operator) -> str | None:
-        row = self._row_bytes(op)
-        if (
-            max(row, *op.inputs[0].shape, *op.output.shape, op.inputs[1].data[0].size)
-            >= INT16_LIMIT
-        ):
+        if reason := plain_window_reason(op):
+            return reason
+        filter_size = op.inputs[1].data[0].size
+        if max(filter_size, *op.inputs[0].shape, *op.output.shape) >= INT16_LIMIT:
             return "a dimension does not fit 16 bits"
-        return is_plain_window(op) or bytepair_reason(op)
+        return bytepair_reason(op)
 
     def _row_bytes(self, op: Operator) -> int:
         """A padded row in the ring, to whole words."""
@@ -147,6 +151,8 @@ class DspConv2D1x1Bytepair(KernelChoice):
     scheme = "byte pairs, 1x1"
 
     def reason_against(self, op: Operator) -> str | None:
+        if reason := plain_window_reason(op):
+            return reason
         if tuple(op.inputs[1].shape[1:3]) != (1, 1) or op.attrs.stride != (1, 1):
             return "not a 1x1 kernel with stride 1"
         if any(vars(op.attrs.padding).values()):
@@ -155,7 +161,7 @@ class DspConv2D1x1Bytepair(KernelChoice):
             return "input channels are not a multiple of 4"
         if max(op.inputs[0].shape[3], op.output.shape[3]) >= INT16_LIMIT:
             return "a dimension does not fit 16 bits"
-        return is_plain_window(op) or bytepair_reason(op)
+        return bytepair_reason(op)
 
     def lower(self, op: Operator) -> list[Step]:
         source = op.inputs[0]

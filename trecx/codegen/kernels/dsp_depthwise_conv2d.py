@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trecx.codegen.constraints import broken_rule
 from trecx.codegen.kernels.dsp_common import (
     constants_blob,
     output_fields,
@@ -30,6 +31,8 @@ class DspDepthwise3x3(KernelChoice):
     scheme = "spread strips, 3x3"
 
     def reason_against(self, op: Operator) -> str | None:
+        if broken := broken_rule(op):
+            return broken
         _, kernel_height, kernel_width, _ = op.inputs[1].shape
         channels = op.inputs[0].shape[3]
         if op.attrs.dilation != (1, 1):

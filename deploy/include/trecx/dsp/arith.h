@@ -28,6 +28,17 @@ static inline uint32_t trecx_lanes_13(uint32_t bytes) {
   return lanes;
 }
 
+/* Two lanes plus the bytes 0 and 2, or 1 and 3, of a word. */
+static inline uint32_t trecx_add_lanes_02(uint32_t lanes, uint32_t bytes) {
+  return (uint32_t)__sxtab16((int16x2_t)lanes, (int8x4_t)bytes);
+}
+
+static inline uint32_t trecx_add_lanes_13(uint32_t lanes, uint32_t bytes) {
+  uint32_t sum;
+  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(bytes));
+  return sum;
+}
+
 /* acc + a.low * b.low + a.high * b.high. */
 static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {
   int32_t sum;
@@ -57,6 +68,15 @@ static inline uint32_t trecx_lanes_02(uint32_t bytes) {
 
 static inline uint32_t trecx_lanes_13(uint32_t bytes) {
   return trecx_lanes_02(bytes >> 8);
+}
+
+static inline uint32_t trecx_add_lanes_02(uint32_t lanes, uint32_t bytes) {
+  const uint32_t low = (uint16_t)(lanes + (uint32_t)(int8_t)bytes);
+  return low | ((lanes >> 16) + (uint32_t)(int8_t)(bytes >> 16)) << 16;
+}
+
+static inline uint32_t trecx_add_lanes_13(uint32_t lanes, uint32_t bytes) {
+  return trecx_add_lanes_02(lanes, bytes >> 8);
 }
 
 static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {

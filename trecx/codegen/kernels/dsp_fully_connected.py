@@ -1,0 +1,72 @@
+"""FULLY_CONNECTED on the DSP extension, weights at int8 size: units in byte pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trecx.codegen.constraints import broken_rule
+from trecx.codegen.kernels.common import activation_fields
+from trecx.codegen.kernels.dsp_bytepair import bytepair_reason, bytepair_words
+from trecx.codegen.kernels.dsp_common import channel_constants
+from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
+from trecx.ir.graph import Operator
+
+PAIRS_AT_ONCE = 3
+# Instructions measured on an emulated Cortex-M4.
+GROUP_OF_THREE, GROUP_OF_ONE = 24, 14
+BLOCK_OF_THREE, BLOCK_OF_ONE = 200, 100
+
+
+@register
+class DspFullyConnectedBytepair(KernelChoice):
+    kinds = ("FULLY_CONNECTED",)
+    isa = Isa.DSP
+    scheme = "byte pairs, dense"
+
+    def reason_against(self, op: Operator) -> str | None:
+        return broken_rule(op) or bytepair_reason(op)
+
+    def lower(self, op: Operator) -> list[Step]:
+        units, inputs = op.inputs[1].shape
+        rows = op.output.size // units
+        constants = channel_constants(op)
+        one_multiplier = len(np.unique(constants[:, 1])) == 1
+        multipliers = constants[:1, 1] if one_multiplier else constants[:, 1]
+        params = {
+            "weights": _dense_weights(op),
+            "bias_shift": Blob("int32_t", constants[:, 0]),
+            "multiplier": Blob("int32_t", multipliers),
+            "rows": rows,
+            "inputs": inputs,
+            "units": units,
+            "multiplier_step": int(not one_multiplier),
+            "output_zero_point": op.output.zero_point,
+            **activation_fields(op),
+        }
+        pairs = (units + 1) // 2
+        groups = -(-inputs // 4)
+        blocks, single = divmod(pairs, PAIRS_AT_ONCE)
+        instructions = 40 + blocks * (BLOCK_OF_THREE + groups * GROUP_OF_THREE)
+        instructions += single * (BLOCK_OF_ONE + groups * GROUP_OF_ONE)
+        return [
+            Step(
+                kernel="trecx_fully_connected_s8_bytepair",
+                sources=("dsp/fully_connected_s8_bytepair.c",),
+                header="fully_connected_s8_dsp.h",
+                params_type="trecx_fully_connected_s8_bytepair_params",
+                params=params,
+                inputs=(op.inputs[0],),
+                outputs=(op.output,),
+                instructions=rows * instructions,
+                scheme=self.scheme,
+            )
+        ]
+
+
+def _dense_weights(op: Operator) -> Blob:
+    """For every three pairs [group][2][pair], then for each pair that is left [group][2]."""
+    words = bytepair_words(op)
+    words = words.reshape(len(words), -1)
+    together = len(words) - len(words) % PAIRS_AT_ONCE
+    blocks = words[:together].reshape(-1, PAIRS_AT_ONCE, words.shape[1]).transpose(0, 2, 1)
+    return Blob("uint32_t", np.concatenate([blocks.reshape(-1), words[together:].reshape(-1)]))
