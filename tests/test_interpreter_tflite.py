@@ -8,7 +8,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tests.support.random_ops import random_graph, random_inputs
-from tests.support.tflm import with_zero_biases
+from tests.support.tflm_graphs import with_zero_biases
 from trecx.ir.interpreter import run_graph
 from trecx.ir.ops import SUPPORTED_KINDS
 from trecx.tflite.exporter import write_graph

@@ -11,7 +11,7 @@ from tests.support.random_ops import (
     random_inputs,
     random_quant,
 )
-from tests.support.tflm import run_tflm
+from tests.support.tflm_graphs import run_tflm
 from trecx.ir.graph import DType, QuantParams, Tensor
 from trecx.ir.interpreter import implemented_kinds, run_graph
 from trecx.ir.ops import SUPPORTED_KINDS, AddAttrs, NoAttrs, ReduceAttrs, SoftmaxAttrs

@@ -15,7 +15,7 @@ from tests.support.kernel_harness import (
     overlap_cases,
     run_cases,
 )
-from tests.support.tflm import run_tflm_operators
+from tests.support.tflm_graphs import run_tflm_operators
 from trecx.codegen.lowering import Isa, candidates
 from trecx.ir.interpreter import run_graph
 from trecx.tflite.importer import read_graph
