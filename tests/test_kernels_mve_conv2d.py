@@ -5,7 +5,11 @@ import pytest
 
 from tests.support.mve_cases import check_scheme
 from tests.support.random_ops import conv_2d
-from trecx.codegen.kernels.mve_conv2d import MveConv2D3x3, MveConv2DPatch
+from trecx.codegen.kernels.mve_conv2d import (
+    MveConv2D3x3,
+    MveConv2DNarrow,
+    MveConv2DPatch,
+)
 from trecx.ir.ops import Activation, Padding
 
 NONE, RELU, RELU6 = Activation.NONE, Activation.RELU, Activation.RELU6
@@ -68,13 +72,41 @@ def test_patch_shapes():
     check_scheme(MveConv2DPatch(), graphs, rng)
 
 
-@pytest.mark.parametrize("choice", [MveConv2D3x3(), MveConv2DPatch()], ids=lambda c: c.scheme)
+def test_narrow_shapes():
+    rng = np.random.default_rng(5)
+    shapes = [
+        # input, filters, stride, activation
+        ((1, 9, 8, 8), 16, (1, 1), RELU),
+        ((1, 6, 6, 16), 8, (1, 1), RELU),
+        ((1, 8, 9, 16), 4, (2, 2), NONE),
+        ((1, 5, 7, 3), 5, (1, 1), RELU),
+        ((1, 5, 7, 13), 4, (1, 1), NONE),
+        ((1, 9, 7, 8), 3, (2, 3), RELU6),
+        ((1, 7, 14, 4), 2, (1, 2), NONE),
+        ((1, 3, 11, 1), 12, (1, 1), NONE),
+        ((1, 1, 1, 1), 1, (1, 1), RELU),
+    ]
+    graphs = [
+        conv_2d(rng, shape, filters, (1, 1), stride=stride, activation=activation)
+        for shape, filters, stride, activation in shapes
+    ]
+    check_scheme(MveConv2DNarrow(), graphs, rng)
+
+
+CHOICES = [
+    (MveConv2D3x3(), (1, 4, 5, 16), (3, 3)),
+    (MveConv2DPatch(), (1, 4, 5, 9), (2, 3)),
+    (MveConv2DNarrow(), (1, 4, 5, 16), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("choice, shape, kernel", CHOICES, ids=lambda c: getattr(c, "scheme", ""))
 @pytest.mark.parametrize("activation", [NONE, RELU])
-def test_extreme_weights_and_scales(choice, activation):
+def test_extreme_weights_and_scales(choice, shape, kernel, activation):
     rng = np.random.default_rng(2)
     graphs = []
     while len(graphs) < 12:
-        graph = conv_2d(rng, (1, 4, 5, 16), 4, (3, 3), activation=activation, hard=True)
+        graph = conv_2d(rng, shape, 4, kernel, activation=activation, hard=True)
         if choice.reason_against(graph.operators[0]) is None:
             graphs.append(graph)
     check_scheme(choice, graphs, rng)

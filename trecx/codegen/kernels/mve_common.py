@@ -69,7 +69,9 @@ def zero_point_fields(op: Operator) -> dict[str, int]:
     }
 
 
-def packed_filters(op: Operator, vectors: np.ndarray, group: int) -> np.ndarray:
+def packed_filters(
+    op: Operator, vectors: np.ndarray, group: int, records: int | None = None
+) -> np.ndarray:
     """Records of `group` filters each, as int8 bytes (little-endian).
 
     A record: the weights, vector by vector, the filters of the group in turn; then bias,
@@ -77,9 +79,11 @@ def packed_filters(op: Operator, vectors: np.ndarray, group: int) -> np.ndarray:
 
     Args:
         vectors: int8, shape (filters, vectors of a filter, 16).
+        records: how many; as many as the filters need if not given.
     """
     multiplier, shift = right_shift_requantisation(op)
-    filters = np.minimum(np.arange(round_up(len(vectors), group)), len(vectors) - 1)
+    slots = group * (records or -(-len(vectors) // group))
+    filters = np.minimum(np.arange(slots), len(vectors) - 1)
     requant = np.stack([folded_biases(op), multiplier, shift], axis=1)[filters]
     requant = np.ascontiguousarray(requant, "<i4").view(np.int8).reshape(-1, group * 12)
     grouped = vectors[filters].reshape(-1, group, *vectors.shape[1:])

@@ -146,8 +146,6 @@ class MveConv2DPatch(KernelChoice):
     def reason_against(self, op: Operator) -> str | None:
         if op.inputs[1].shape[3] != op.inputs[0].shape[3]:
             return "the convolution is grouped"
-        if math.prod(op.inputs[1].shape[1:]) <= LANES:
-            return f"a filter has no more than {LANES} weights"
         return reason_against_requantisation(op)
 
     def lower(self, op: Operator) -> list[Step]:
@@ -156,7 +154,7 @@ class MveConv2DPatch(KernelChoice):
         _, out_height, out_width, out_channels = op.output.shape
         _, kernel_height, kernel_width, _ = weights.shape
         a = op.attrs
-        chunks = -(-math.prod(weights.shape[1:]) // LANES)
+        chunks = max(2, -(-math.prod(weights.shape[1:]) // LANES))
         pixels = out_height * out_width
         group = balanced_group(pixels, max(4, self.staged_bytes // (LANES * chunks) // 4 * 4))
         line_bytes, windows = 0, 0
@@ -184,7 +182,7 @@ class MveConv2DPatch(KernelChoice):
             "chunks": chunks,
             "group": group,
             "line_bytes": line_bytes,
-            "packed": Blob("int8_t", packed_filters(op, padded_vectors(op), 2), align=8),
+            "packed": Blob("int8_t", packed_filters(op, padded_vectors(op, chunks), 2), align=8),
         }
         return [
             Step(
@@ -199,7 +197,7 @@ class MveConv2DPatch(KernelChoice):
                 + group * chunks * LANES
                 + windows
                 + smallest_tile(pixels, out_channels),
-                overlap={0: group_gap(op, group)},
+                overlap={0: group_gap(op, group_ends(pixels, group))},
                 instructions=self._instructions(op, chunks, group),
                 scheme=self.scheme,
             )
@@ -230,28 +228,99 @@ def is_pointwise(op: Operator) -> bool:
     return op.inputs[1].shape[1:3] == (1, 1) and padding.top == padding.left == 0
 
 
-def padded_vectors(op: Operator) -> np.ndarray:
+def padded_vectors(op: Operator, vectors: int) -> np.ndarray:
     """Each filter filled up with zeros to whole vectors: int8, (filters, vectors, 16)."""
     flat = op.inputs[1].data.reshape(op.inputs[1].shape[0], -1)
-    filled = np.pad(flat, ((0, 0), (0, -flat.shape[1] % LANES)))
-    return filled.reshape(len(flat), -1, LANES)
+    filled = np.pad(flat, ((0, 0), (0, LANES * vectors - flat.shape[1])))
+    return filled.reshape(len(flat), vectors, LANES)
 
 
-def group_gap(op: Operator, group: int) -> int:
-    """Overlap gap of a kernel that reads `group` output pixels' windows, then writes them."""
+def group_ends(pixels: int, group: int) -> list[int]:
+    """Number of output pixels written after each group."""
+    return [*range(group, pixels, group), pixels]
+
+
+def group_gap(op: Operator, ends: list[int]) -> int:
+    """Overlap gap of a kernel that reads what a group of output pixels needs, then writes them.
+
+    ends: for each group, the number of output pixels written after it.
+    """
     _, height, width, channels = op.inputs[0].shape
-    _, out_height, out_width, out_channels = op.output.shape
-    pixels, gap = out_height * out_width, 0
-    for end in (*range(group, pixels, group), pixels):
-        y, x = divmod(end - 1, out_width)
+    _, _, out_width, out_channels = op.output.shape
+    gap = 0
+    for end in ends[:-1]:
         if is_pointwise(op):
             y, x = divmod(end, out_width)
-            next_pixel = y * op.attrs.stride[0] * width + x * op.attrs.stride[1]
-            unread = next_pixel * channels
-            done = end == pixels
+            unread = (y * op.attrs.stride[0] * width + x * op.attrs.stride[1]) * channels
         else:
-            unread = rows_read_before(op, y) * width * channels
-            done = rows_read_before(op, y) == height
-        if not done:
-            gap = max(gap, end * out_channels - unread)
+            rows = rows_read_before(op, (end - 1) // out_width)
+            if rows == height:
+                break
+            unread = rows * width * channels
+        gap = max(gap, end * out_channels - unread)
     return gap
+
+
+@register
+class MveConv2DNarrow(KernelChoice):
+    """1x1, up to 16 channels: pixels in registers, filters streamed; see mve/conv2d_s8_narrow.c."""
+
+    kinds = ("CONV_2D",)
+    isa = Isa.MVE
+    scheme = "narrow 1x1"
+
+    def reason_against(self, op: Operator) -> str | None:
+        channels = op.inputs[0].shape[3]
+        if not is_pointwise(op):
+            return "the kernel is not 1x1 without padding"
+        if op.inputs[1].shape[3] != channels:
+            return "the convolution is grouped"
+        if channels > LANES:
+            return f"{channels} input channels are more than {LANES}"
+        return reason_against_requantisation(op)
+
+    def lower(self, op: Operator) -> list[Step]:
+        source = op.inputs[0]
+        _, _, width, channels = source.shape
+        _, out_height, out_width, out_channels = op.output.shape
+        stride_height, stride_width = op.attrs.stride
+        row_step = stride_height * width * channels
+        rows, row_pixels = out_height, out_width
+        if row_step == out_width * stride_width * channels:  # rows follow one another evenly
+            rows, row_pixels, row_step = 1, out_height * out_width, 0
+        ends = [r * row_pixels + e for r in range(rows) for e in group_ends(row_pixels, 4)]
+        pair_count = round_up(out_channels, 4) // 2
+        packed = packed_filters(op, padded_vectors(op, 1), 2, pair_count)
+        params = {
+            "input_channels": channels,
+            "output_channels": out_channels,
+            "rows": rows,
+            "row_pixels": row_pixels,
+            "row_step": row_step,
+            "pixel_step": stride_width * channels,
+            "last_row_bytes": source.nbytes - (rows - 1) * row_step,
+            **{k: v for k, v in zero_point_fields(op).items() if k != "input_zero_point"},
+            "packed": Blob("int8_t", packed, align=8),
+        }
+        return [
+            Step(
+                kernel="trecx_conv2d_s8_mve_narrow" + ("" if corrects_ties(op) else "_relu"),
+                sources=("mve/conv2d_s8_narrow.c",),
+                header="conv2d_s8_mve.h",
+                params_type="trecx_conv2d_s8_mve_narrow_params",
+                params=params,
+                inputs=(source,),
+                outputs=(op.output,),
+                scratch_bytes=124 + 8 * pair_count,
+                overlap={0: group_gap(op, ends)},
+                instructions=self._instructions(op, rows, row_pixels),
+                scheme=self.scheme,
+            )
+        ]
+
+    @staticmethod
+    def _instructions(op: Operator, rows: int, row_pixels: int) -> int:
+        quads = -(-op.output.shape[3] // 4)
+        block = (58 if corrects_ties(op) else 53) * quads + 17
+        row = -(-row_pixels // 4) * block + 60 + (150 if row_pixels % 4 else 0)
+        return rows * row + 150 + clamp_instructions(op)

@@ -74,4 +74,27 @@ void trecx_conv2d_s8_mve_patch(const trecx_conv2d_s8_mve_patch_params *params, c
 void trecx_conv2d_s8_mve_patch_relu(const trecx_conv2d_s8_mve_patch_params *params,
                                     const int8_t *input, int8_t *output, void *scratch);
 
+/* 1x1 kernel without padding, at most 16 input channels, any stride.
+ *
+ * Order of the weights: the channels, filled up with zeros to one vector. The number of pairs in
+ * `packed` is even: output channels are filled up to a multiple of 4 by repeating the last filter.
+ * The pixels that are read, in rows: `rows` rows of row_pixels pixels, pixel_step and row_step
+ * bytes apart; last_row_bytes: from the first pixel of the last row to the end of the input. output
+ * and scratch are 4-byte aligned. The output may begin at the input or before it, as far as four
+ * pixels written do not reach those still to be read. */
+typedef struct {
+  int32_t input_channels, output_channels;
+  int32_t rows, row_pixels, row_step, pixel_step, last_row_bytes;
+  int32_t output_zero_point, activation_min, activation_max;
+  const int8_t *packed;
+} trecx_conv2d_s8_mve_narrow_params;
+
+/* scratch: 124 + 16 * ceil(output_channels / 4) bytes. */
+void trecx_conv2d_s8_mve_narrow(const trecx_conv2d_s8_mve_narrow_params *params,
+                                const int8_t *input, int8_t *output, void *scratch);
+
+/* The same where activation_min >= output_zero_point (see trecx/mve_arith.h). */
+void trecx_conv2d_s8_mve_narrow_relu(const trecx_conv2d_s8_mve_narrow_params *params,
+                                     const int8_t *input, int8_t *output, void *scratch);
+
 #endif
