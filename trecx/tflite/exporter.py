@@ -22,7 +22,6 @@ from trecx.tflite.model import new_operator_code, write_model
 # The operator version in which the int8 kernel came; runtimes look a kernel up by it.
 _VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1}
 _INT8_VERSION = 2
-_PER_CHANNEL_FULLY_CONNECTED = 12
 
 
 def write_graph(graph: Graph) -> bytes:
@@ -68,8 +67,6 @@ class _Exporter:
         options, operands = _OPTIONS[op.kind](op)
         inputs = [-1 if t is None else self.tensor(t) for t in [*op.inputs, *operands]]
         version = _VERSIONS.get(op.kind, _INT8_VERSION)
-        if op.kind == "FULLY_CONNECTED" and not op.inputs[1].quant.is_per_tensor:
-            version = _PER_CHANNEL_FULLY_CONNECTED
         code = self.codes.setdefault((op.kind, version), len(self.codes))
         return schema.new(
             "Operator",
