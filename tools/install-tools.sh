@@ -1,26 +1,37 @@
 #!/bin/sh
-# Install the cross compiler and the emulator from Debian packages when they are missing.
-# Usage: install-tools.sh PACKAGE...
+# Install from Debian packages what is missing: the cross compiler, the emulator, and Python's venv.
+# Usage: PYTHON=python3 install-tools.sh PACKAGE...
 set -eu
 
-missing=""
-command -v arm-none-eabi-gcc >/dev/null || missing=yes
-command -v qemu-system-arm >/dev/null || missing=yes
-command -v gcc >/dev/null || missing=yes
-if [ -z "$missing" ] && arm-none-eabi-gcc -print-file-name=libc.a | grep -q /; then
-  exit 0
-fi
+have() {
+  command -v "$1" >/dev/null
+}
 
+have_tools() {
+  have gcc && have qemu-system-arm && have arm-none-eabi-gcc &&
+    arm-none-eabi-gcc -print-file-name=libc.a | grep -q /
+}
+
+packages=""
+have_tools || packages="gcc libc6-dev $*"
+"${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
+[ -n "$packages" ] || exit 0
+
+if ! have apt-get; then
+  echo "trecx needs what these Debian packages hold; install it as your system does: $packages" >&2
+  exit 1
+fi
 if [ "$(id -u)" = 0 ]; then
   sudo=""
-elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+elif have sudo && sudo -n true 2>/dev/null; then
   sudo="sudo"
 else
   echo "trecx needs these Debian packages, and installing them needs root. Run once:" >&2
-  echo "  sudo apt-get install --no-install-recommends gcc libc6-dev $*" >&2
+  echo "  sudo apt-get install --no-install-recommends $packages" >&2
   exit 1
 fi
-echo "installing $*"
+echo "installing $packages"
 $sudo apt-get update -qq
+# shellcheck disable=SC2086  # the list is meant to be split
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-  gcc libc6-dev "$@" >/dev/null
+  $packages >/dev/null
