@@ -11,6 +11,7 @@ from trecx.targets import blocks, profiler
 from trecx.targets.batch import run_batch
 from trecx.targets.boards import load_board
 from trecx.targets.disassembly import Kind, disassemble
+from trecx.targets.presets import load_preset
 
 INPUTS = toy.toy_inputs(24, seed=5)
 MACS = {"toy_s1_01_add": 8}
@@ -74,7 +75,7 @@ def test_hot_spots_are_source_lines(folder):
 
 
 def test_accesses_are_counted_by_memory(folder):
-    counts = profile("mps2-an386", folder, accesses=True).counts
+    counts = profile("mps2-an386", folder, preset=load_preset("l4r5")).counts
     add = [d for d in counts.data if d.path == 1 and d.region == profiler.FIRST_LAYER + 1]
     inferences = sum(1 for path, _ in counts.samples if path == 1)
     # Eight input bytes and four output bytes lie in RAM.

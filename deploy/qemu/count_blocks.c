@@ -1,6 +1,7 @@
 /* QEMU TCG plugin: counts how often every translation block runs, and after which block.
  *
  *   -plugin count_blocks.so,out=FILE[,regions=FILE][,flash=START-END]
+ *           [,fetch=LINE:SETS:WAYS][,data=LINE:SETS:WAYS | ,unified=on]
  *
  * Without regions everything is counted, as region 0 of path 0. With regions, counting is by layer:
  * each line of the file is "START END REGION PATH" (hexadecimal addresses, END exclusive). Running
@@ -10,14 +11,22 @@
  * its path is the largest PATH of the regions that it entered.
  *
  * With flash, data accesses are counted too, separately for addresses within and outside flash.
+ * With fetch, instruction fetches from flash go through a model of a cache: LINE bytes a line, SETS
+ * times WAYS lines, least recently used line replaced. data is another one for loads from flash;
+ * unified: they share the first. Without a cache for them, loads from flash all count as missing.
  *
  * Output, one fact a line, numbers decimal but addresses hexadecimal:
  *
  *   block ID ADDRESS INSTRUCTIONS
  *   edge PATH REGION FROM TO COUNT            block TO ran after block FROM, COUNT times
- *   data PATH REGION FLASH_ACCESSES FLASH_BYTES OTHER_ACCESSES OTHER_BYTES
+ *   data PATH REGION FLASH_ACCESSES FLASH_BYTES OTHER_ACCESSES OTHER_BYTES EXTRA_TRANSFERS JUMPS
+ *        SEQUENTIAL LOADS
  *   sample PATH INSTRUCTIONS                  one for each inference, in order
  *   end
+ *
+ * EXTRA_TRANSFERS is what unaligned accesses add: a half-word at an odd address and a word at a
+ * half-word address 1, a word at an odd address 2. JUMPS and SEQUENTIAL are fetches that missed the
+ * cache, after a branch and in straight line; LOADS are the loads from flash that missed.
  *
  * The declarations below are the small part of QEMU's plugin interface (version 1) that is used
  * here, so that no QEMU header is needed to build it. */
@@ -61,6 +70,7 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*callback)(qemu_p
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 unsigned int qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t info);
 
 #define EXPORT __attribute__((visibility("default")))
@@ -92,14 +102,22 @@ typedef struct {
   uint32_t id;
   uint64_t address;
   uint32_t instructions;
-  int region, path; /* of the range that holds it, or INHERIT */
+  uint64_t first_line, last_line; /* of the fetch cache */
+  int region, path;               /* of the range that holds it, or INHERIT */
   uint32_t edge_count, edge_room, last_edge;
   edge *edges;
 } block;
 
 typedef struct {
   uint64_t flash_accesses, flash_bytes, other_accesses, other_bytes;
+  uint64_t extra_transfers, jump_misses, sequential_misses, load_misses;
 } data_count;
+
+typedef struct {
+  uint64_t line_bytes; /* 0: there is no such cache */
+  uint32_t sets, ways;
+  uint64_t *lines; /* sets x ways line numbers plus 1, most recently used first; 0: empty */
+} cache;
 
 typedef struct {
   uint32_t block, edge;
@@ -121,6 +139,9 @@ static size_t touched_count, touched_room;
 static data_count pending_data[MAX_REGIONS];
 static data_count *total_data; /* MAX_PATHS x MAX_REGIONS */
 static uint64_t flash_start, flash_end;
+static cache fetch_cache, load_cache;
+static bool unified;
+static uint64_t fetched_line; /* the last one */
 static FILE *out;
 
 static void fail(const char *what) {
@@ -148,14 +169,20 @@ static void end_inference(void) {
   }
   touched_count = 0;
   if (total_data != NULL) {
+    /* What ran outside the inference is not counted. */
+    if (range_count > 0) memset(&pending_data[0], 0, sizeof pending_data[0]);
     for (int r = 0; r < MAX_REGIONS; r++) {
       data_count *const sum = &total_data[path * MAX_REGIONS + r];
       sum->flash_accesses += pending_data[r].flash_accesses;
       sum->flash_bytes += pending_data[r].flash_bytes;
       sum->other_accesses += pending_data[r].other_accesses;
       sum->other_bytes += pending_data[r].other_bytes;
+      sum->extra_transfers += pending_data[r].extra_transfers;
+      sum->jump_misses += pending_data[r].jump_misses;
+      sum->sequential_misses += pending_data[r].sequential_misses;
+      sum->load_misses += pending_data[r].load_misses;
+      pending_data[r] = (data_count){0};
     }
-    memset(pending_data, 0, sizeof pending_data);
   }
   if (range_count > 0) fprintf(out, "sample %d %" PRIu64 "\n", path, sample_instructions);
   sample_instructions = 0;
@@ -184,6 +211,32 @@ static edge *find_edge(block *b) {
   return e;
 }
 
+/* Whether the cache holds the line; it does afterwards. */
+static bool cache_hit(cache *c, uint64_t line) {
+  uint64_t *const set = c->lines + line % c->sets * c->ways;
+  uint32_t i = 0;
+  while (i < c->ways && set[i] != line + 1) i++;
+  const bool hit = i < c->ways;
+  if (i > 0) memmove(set + 1, set, (hit ? i : c->ways - 1) * sizeof *set);
+  set[0] = line + 1;
+  return hit;
+}
+
+static void fetch_block(const block *b) {
+  data_count *const d = &pending_data[region];
+  for (uint64_t line = b->first_line; line <= b->last_line; line++) {
+    if (line == fetched_line) continue;
+    if (!cache_hit(&fetch_cache, line)) {
+      if (line == fetched_line + 1) {
+        d->sequential_misses++;
+      } else {
+        d->jump_misses++;
+      }
+    }
+    fetched_line = line;
+  }
+}
+
 /* The model may also be called from elsewhere (to ask where its input lives): that is not counted.
  */
 static bool begins_inference(const block *b) {
@@ -197,6 +250,9 @@ static void on_block(unsigned int cpu, void *data) {
   if (b->region != INHERIT && (region != 0 || begins_inference(b))) {
     region = b->region;
     if (b->path > path) path = b->path;
+  }
+  if (fetch_cache.line_bytes != 0 && b->address >= flash_start && b->address < flash_end) {
+    fetch_block(b);
   }
   if (region != 0 || range_count == 0) {
     edge *const e = find_edge(b);
@@ -214,12 +270,15 @@ static void on_block(unsigned int cpu, void *data) {
 static void on_access(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
   (void)cpu;
   (void)data;
-  if (region == 0 && range_count > 0) return;
   const uint64_t size = UINT64_C(1) << qemu_plugin_mem_size_shift(info);
   data_count *const d = &pending_data[region];
+  if (size == 4 && address % 4 != 0) d->extra_transfers += address % 2 != 0 ? 2 : 1;
+  if (size == 2 && address % 2 != 0) d->extra_transfers++;
   if (address >= flash_start && address < flash_end) {
     d->flash_accesses++;
     d->flash_bytes += size;
+    cache *const c = unified ? &fetch_cache : &load_cache;
+    if (c->line_bytes == 0 || !cache_hit(c, address / c->line_bytes)) d->load_misses++;
   } else {
     d->other_accesses++;
     d->other_bytes += size;
@@ -251,8 +310,9 @@ static void enlarge_table(void) {
   }
 }
 
-/* QEMU may translate a block again (after a flush): it stays the same block here. */
-static block *find_block(uint64_t address, uint32_t instructions) {
+/* last: address of the block's last instruction. QEMU may translate a block again (after a flush):
+ * it stays the same block here. */
+static block *find_block(uint64_t address, uint64_t last, uint32_t instructions) {
   if (block_count * 2 >= table_size) enlarge_table();
   uint32_t slot = (uint32_t)(address / 2 * 31 + instructions);
   for (block *b; (b = block_table[slot % table_size]) != NULL; slot++) {
@@ -266,6 +326,10 @@ static block *find_block(uint64_t address, uint32_t instructions) {
   b->id = block_count;
   b->address = address;
   b->instructions = instructions;
+  if (fetch_cache.line_bytes != 0) {
+    b->first_line = address / fetch_cache.line_bytes;
+    b->last_line = last / fetch_cache.line_bytes;
+  }
   locate(b);
   blocks[block_count++] = b;
   block_table[slot % table_size] = b;
@@ -275,7 +339,8 @@ static block *find_block(uint64_t address, uint32_t instructions) {
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   (void)id;
   const size_t count = qemu_plugin_tb_n_insns(tb);
-  block *const b = find_block(qemu_plugin_tb_vaddr(tb), (uint32_t)count);
+  const uint64_t last = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, count - 1));
+  block *const b = find_block(qemu_plugin_tb_vaddr(tb), last, (uint32_t)count);
   qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, CB_NO_REGS, b);
   if (total_data == NULL) return;
   for (size_t i = 0; i < count; i++) {
@@ -309,9 +374,14 @@ static void on_exit(qemu_plugin_id_t id, void *data) {
   }
   for (int i = 0; total_data != NULL && i < MAX_PATHS * MAX_REGIONS; i++) {
     const data_count *const d = &total_data[i];
-    if (d->flash_accesses + d->other_accesses == 0) continue;
-    fprintf(out, "data %d %d %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", i / MAX_REGIONS,
-            i % MAX_REGIONS, d->flash_accesses, d->flash_bytes, d->other_accesses, d->other_bytes);
+    if (d->flash_accesses + d->other_accesses + d->jump_misses == 0) continue;
+    fprintf(out, "data %d %d", i / MAX_REGIONS, i % MAX_REGIONS);
+    const uint64_t values[] = {d->flash_accesses,    d->flash_bytes,     d->other_accesses,
+                               d->other_bytes,       d->extra_transfers, d->jump_misses,
+                               d->sequential_misses, d->load_misses};
+    for (size_t k = 0; k < sizeof values / sizeof *values; k++)
+      fprintf(out, " %" PRIu64, values[k]);
+    fprintf(out, "\n");
   }
   fprintf(out, "end\n");
   if (fclose(out) != 0) fail("cannot write the output file");
@@ -332,20 +402,41 @@ static void read_ranges(const char *name) {
   fclose(file);
 }
 
+static bool read_cache(const char *argument, const char *format, cache *c) {
+  if (sscanf(argument, format, &c->line_bytes, &c->sets, &c->ways) != 3) return false;
+  if (c->line_bytes == 0 || c->sets == 0 || c->ways == 0) fail("a cache needs a size");
+  c->lines = calloc((size_t)c->sets * c->ways, sizeof *c->lines);
+  if (c->lines == NULL) fail("out of memory");
+  return true;
+}
+
+static bool read_argument(const char *argument) {
+  if (strncmp(argument, "out=", 4) == 0) {
+    out = fopen(argument + 4, "w");
+    return true;
+  }
+  if (strncmp(argument, "regions=", 8) == 0) {
+    read_ranges(argument + 8);
+    return true;
+  }
+  if (sscanf(argument, "flash=%" SCNx64 "-%" SCNx64, &flash_start, &flash_end) == 2) {
+    total_data = calloc(MAX_PATHS * MAX_REGIONS, sizeof *total_data);
+    if (total_data == NULL) fail("out of memory");
+    return true;
+  }
+  if (strcmp(argument, "unified=on") == 0) {
+    unified = true;
+    return true;
+  }
+  return read_cache(argument, "fetch=%" SCNu64 ":%" SCNu32 ":%" SCNu32, &fetch_cache) ||
+         read_cache(argument, "data=%" SCNu64 ":%" SCNu32 ":%" SCNu32, &load_cache);
+}
+
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,
                                char **argv) {
   (void)info;
   for (int i = 0; i < argc; i++) {
-    if (strncmp(argv[i], "out=", 4) == 0) {
-      out = fopen(argv[i] + 4, "w");
-    } else if (strncmp(argv[i], "regions=", 8) == 0) {
-      read_ranges(argv[i] + 8);
-    } else if (sscanf(argv[i], "flash=%" SCNx64 "-%" SCNx64, &flash_start, &flash_end) == 2) {
-      total_data = calloc(MAX_PATHS * MAX_REGIONS, sizeof *total_data);
-      if (total_data == NULL) fail("out of memory");
-    } else {
-      fail("unknown argument");
-    }
+    if (!read_argument(argv[i])) fail("unknown argument");
   }
   if (out == NULL) fail("the output file is missing or cannot be written");
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);

@@ -41,7 +41,12 @@ class Edge:
 
 @dataclass(frozen=True)
 class DataAccesses:
-    """Loads and stores of a region on a path, by where they went."""
+    """Loads and stores of a region on a path by where they went, and cache misses.
+
+    extra_transfers: bus transfers that unaligned accesses add. jump_misses, sequential_misses:
+    instruction fetches that missed the modelled cache of the flash, after a branch and in straight
+    line. load_misses: loads from flash that missed.
+    """
 
     path: int
     region: int
@@ -49,6 +54,10 @@ class DataAccesses:
     flash_bytes: int
     other_accesses: int
     other_bytes: int
+    extra_transfers: int
+    jump_misses: int
+    sequential_misses: int
+    load_misses: int
 
 
 @dataclass

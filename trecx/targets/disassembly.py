@@ -184,7 +184,7 @@ def _classify_v(name: str) -> tuple[str, Kind, bool, bool]:
 
 def _registers(base: str, kind: Kind, operands: str) -> tuple[set[str], set[str]]:
     """Registers read and written, flags left out."""
-    names = _operand_registers(operands)
+    names = operand_registers(operands)
     if base in ("le", "letp"):
         return {"lr"}, {"lr"}
     if not names:
@@ -200,7 +200,7 @@ def _registers(base: str, kind: Kind, operands: str) -> tuple[set[str], set[str]
             return {address}, listed | moved
         return listed | {address}, moved
     if kind is Kind.LOAD:
-        split = len(_operand_registers(operands.split("[")[0])) or 1
+        split = len(operand_registers(operands.split("[")[0])) or 1
         return set(names[split:]), set(names[:split]) | _written_back(operands)
     if kind is Kind.STORE:
         return set(names), _written_back(operands)
@@ -238,7 +238,8 @@ def _written_back(operands: str) -> set[str]:
     return {_ALIASES.get(found.group(1), found.group(1))} if found else set()
 
 
-def _operand_registers(operands: str) -> list[str]:
+def operand_registers(operands: str) -> list[str]:
+    """Registers in the text of some operands, in order; ranges such as r4-r7 are spelled out."""
     text = re.sub(r"[0-9a-f]+ <[^>]*>", "", operands)
     names = []
     for first, last in re.findall(

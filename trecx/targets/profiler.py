@@ -19,6 +19,7 @@ from trecx.targets.build import Firmware, source_lines
 from trecx.targets.disassembly import Instruction, disassemble
 from trecx.targets.elf import FunctionFinder, Symbol
 from trecx.targets.layer_timer import time_layers
+from trecx.targets.presets import Preset
 from trecx.targets.qemu import Plugin
 
 MEASURE_FUNCTION = "trecx_batch_measure"
@@ -43,11 +44,13 @@ class Layer:
 class LayerProfile:
     """Instructions of one layer over all inferences of a path.
 
-    layer is None for what runs between layers: entry, exit decision, argmax. functions: by the
-    function that executed them. mix: by instruction class. macs: of one inference, when known.
+    layer is None for what runs between layers: entry, exit decision, argmax. region: number of the
+    layer in the raw counts. functions: by the function that executed them. mix: by instruction
+    class. macs: of one inference, when known.
     """
 
     layer: Layer | None
+    region: int = GLUE
     instructions: int = 0
     macs: int | None = None
     functions: Counter = field(default_factory=Counter)
@@ -89,10 +92,12 @@ class Profile:
 
     method: "plugin" (every block counted) or "counter" (only totals by layer, read from the
     board's counter by an instrumented build). note: what the reader must know of the method.
-    result: what the inferences gave. counts: the raw blocks and edges, for the cycle model.
+    result: what the inferences gave. counts: the raw blocks and edges, instructions: the code by
+    address, preset: the board whose flash was modelled; all three for the cycle model.
     """
 
     board: str
+    core: str
     model: str
     method: str
     note: str
@@ -101,6 +106,7 @@ class Profile:
     result: BatchResult
     counts: BlockCounts | None = None
     instructions: Mapping[int, Instruction] = field(default_factory=dict)
+    preset: Preset | None = None
 
     @property
     def total(self) -> int:
@@ -114,6 +120,7 @@ class Profile:
         """Everything but the raw counts, with per-inference means beside the totals."""
         return {
             "board": self.board,
+            "core": self.core,
             "model": self.model,
             "method": self.method,
             "note": self.note,
@@ -134,7 +141,7 @@ def profile(
     progress: Callable[[int, int], None] | None = None,
     timeout: float = 300.0,
     hot_spots: int = 20,
-    accesses: bool = False,
+    preset: Preset | None = None,
 ) -> Profile:
     """Run `inputs` and count every executed instruction. The firmware is not changed.
 
@@ -143,7 +150,8 @@ def profile(
         inputs: int8 (N, ...), as for run_batch.
         macs: multiply-accumulates of one inference by layer name, for MACs an instruction.
         hot_spots: how many source lines to report.
-        accesses: count data accesses to flash and RAM too (needed for flash wait states).
+        preset: a real board whose flash cache is modelled while counting, for `estimate`; without
+            one no data accesses are counted, which is faster.
 
     Without a host compiler for the plugin, or an emulator without plugins, layers are timed by
     the board's counter in an instrumented build (`method` says so).
@@ -161,12 +169,13 @@ def profile(
     except ToolMissingError as missing:
         return _profile_by_counter(firmware, board, inputs, layers, macs, str(missing), timeout)
     counts, result = _run_with_plugin(
-        firmware, board, inputs, layers, jobs, progress, timeout, accesses
+        firmware, board, inputs, layers, jobs, progress, timeout, preset
     )
     _check_totals(counts, result)
     instructions = disassemble(firmware.elf, board.isa)
     return Profile(
         board=board.name,
+        core=board.core,
         model=_prefix(firmware),
         method="plugin",
         note="exact: every executed translation block counted",
@@ -175,6 +184,7 @@ def profile(
         result=result,
         counts=counts,
         instructions=instructions,
+        preset=preset,
     )
 
 
@@ -229,7 +239,7 @@ def _regions(firmware: Firmware, layers: list[Layer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _run_with_plugin(firmware, board, inputs, layers, jobs, progress, timeout, accesses):
+def _run_with_plugin(firmware, board, inputs, layers, jobs, progress, timeout, preset):
     with tempfile.TemporaryDirectory(prefix="trecx-profile-") as name:
         folder = Path(name)
         (folder / "regions").write_text(_regions(firmware, layers))
@@ -239,9 +249,8 @@ def _run_with_plugin(firmware, board, inputs, layers, jobs, progress, timeout, a
                 "out": str(folder / f"counts-{first:08d}"),
                 "regions": str(folder / "regions"),
             }
-            if accesses:
-                end = board.flash_origin + board.flash_bytes
-                arguments["flash"] = f"{board.flash_origin:x}-{end:x}"
+            if preset is not None:
+                arguments |= _memory_arguments(board, preset)
             return Plugin(plugin_library(), arguments)
 
         result = run_batch(
@@ -254,6 +263,19 @@ def _run_with_plugin(firmware, board, inputs, layers, jobs, progress, timeout, a
             merged.data += counts.data
             merged.samples += counts.samples
     return merged, result
+
+
+def _memory_arguments(board: Board, preset: Preset) -> dict[str, str]:
+    """What the plugin needs to count accesses and to model the caches of the preset's flash."""
+    end = board.flash_origin + board.flash_bytes
+    arguments = {"flash": f"{board.flash_origin:x}-{end:x}"}
+    if preset.flash is not None:
+        arguments["fetch"] = preset.flash.fetch.option
+        if preset.flash.unified:
+            arguments["unified"] = "on"
+        elif preset.flash.data is not None:
+            arguments["data"] = preset.flash.data.option
+    return arguments
 
 
 def _check_totals(counts: BlockCounts, result: BatchResult) -> None:
@@ -298,7 +320,8 @@ def _paths(firmware, counts: BlockCounts, layers, code, macs) -> list[PathProfil
         key = (edge.path, edge.region)
         if key not in table:
             layer = layers[edge.region - FIRST_LAYER] if edge.region >= FIRST_LAYER else None
-            table[key] = LayerProfile(layer, macs=macs.get(layer.name) if layer else None)
+            known = macs.get(layer.name) if layer else None
+            table[key] = LayerProfile(layer, edge.region, macs=known)
         row = table[key]
         amount = edge.count * edge.to.instructions
         row.instructions += amount
@@ -334,17 +357,18 @@ def _profile_by_counter(firmware, board, inputs, layers, macs, why, timeout) -> 
         chosen = np.flatnonzero(result.exit_index == path)
         samples = result.instructions[chosen]
         rows = []
-        for layer in layers:
+        for region, layer in enumerate(layers, FIRST_LAYER):
             spent = sum(timed[i].get(layer.name, 0) for i in chosen)
             if spent:
-                rows.append(LayerProfile(layer, spent, (macs or {}).get(layer.name)))
+                rows.append(LayerProfile(layer, region, spent, (macs or {}).get(layer.name)))
         glue = int(samples.sum()) - sum(row.instructions for row in rows)
-        paths.append(PathProfile(path, samples, [LayerProfile(None, glue), *rows]))
+        paths.append(PathProfile(path, samples, [LayerProfile(None, GLUE, glue), *rows]))
     note = (
         "totals are exact; layers were timed with the board's counter in an instrumented build, to "
         f"within a few instructions a call, because the plugin is not available: {why}"
     )
-    return Profile(board.name, _prefix(firmware), "counter", note, paths, [], result)
+    model = _prefix(firmware)
+    return Profile(board.name, board.core, model, "counter", note, paths, [], result)
 
 
 def _path_to_json(path: PathProfile) -> dict:
