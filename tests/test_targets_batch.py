@@ -13,7 +13,7 @@ from trecx.errors import (
     InputError,
     MemoryGuardError,
     TargetError,
-    TimeoutError_,
+    TargetTimeoutError,
     ToolMissingError,
     VerificationError,
 )
@@ -189,13 +189,15 @@ def test_model_error_is_reported(folder):
 
 
 def test_endless_loop_times_out_with_its_place(folder):
-    with pytest.raises(TimeoutError_, match=r"in sample 2: .*in toy_loop_forever \(toy_model.c:"):
+    with pytest.raises(
+        TargetTimeoutError, match=r"in sample 2: .*in toy_loop_forever \(toy_model.c:"
+    ):
         run("mps2-an386", folder, toy.misbehaving(toy.ENDLESS_LOOP), timeout=0.5)
     assert no_emulator_is_left()
 
 
 def test_endless_loop_on_the_host_times_out(folder):
-    with pytest.raises(TimeoutError_, match="in sample 2"):
+    with pytest.raises(TargetTimeoutError, match="in sample 2"):
         run("host", folder, toy.misbehaving(toy.ENDLESS_LOOP), timeout=0.3)
 
 

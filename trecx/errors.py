@@ -15,7 +15,7 @@ any other exception is a bug. A message says the rule, the value received, and w
     |- ToolMissingError           a compiler, emulator or optional package is not installed
     |- TargetError                the program on the target failed
     |  |- FaultError              processor fault
-    |  |- TimeoutError_           no answer in time
+    |  |- TargetTimeoutError           no answer in time
     |  `- MemoryGuardError        stack overflow or damaged arena canary
     |- TrainingError              training cannot go on (NaN loss, mismatched resume)
     `- VerificationError          an internal check failed: trecx produced something wrong
@@ -72,7 +72,7 @@ class FaultError(TargetError):
     pass
 
 
-class TimeoutError_(TargetError):
+class TargetTimeoutError(TargetError):
     pass
 
 

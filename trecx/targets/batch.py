@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trecx.errors import InputError, TargetError, TimeoutError_
+from trecx.errors import InputError, TargetError, TargetTimeoutError
 from trecx.targets.boards import Board
 from trecx.targets.build import Firmware
 from trecx.targets.faults import error_from_exit, hang_place, is_firmware_status
@@ -112,7 +112,7 @@ def run_batch(
 
     An emulator that dies or hangs is started again, once, from the sample where it stopped.
 
-    Raises: InputError for inputs of the wrong size; FaultError, MemoryGuardError, TimeoutError_
+    Raises: InputError for inputs of the wrong size; FaultError, MemoryGuardError, TargetTimeoutError
     or TargetError when the program failed; ToolMissingError without an emulator.
     """
     inputs = np.ascontiguousarray(inputs)
@@ -202,7 +202,7 @@ def _run_process(settings, chunk: _Chunk, progress, stop, sample_bytes) -> Targe
             where = f" in sample {chunk.next_sample}"
             if status is None:
                 place = hang_place(firmware, process.registers())
-                return TimeoutError_(
+                return TargetTimeoutError(
                     f"no result for {settings.timeout:g} s{where}: the program hangs{place}"
                 )
             console = process.console()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from trecx.errors import TargetError, TimeoutError_, ToolMissingError
+from trecx.errors import TargetError, TargetTimeoutError, ToolMissingError
 from trecx.targets.boards import Board, load_board
 from trecx.targets.cache import cache_folder, touch
 from trecx.targets.deploy_path import deploy_path
@@ -152,7 +152,7 @@ def count_instructions(
     such access may count its block twice.
 
     Returns: function name -> own instructions (callees not included) and calls.
-    Raises: TimeoutError_ when it does not end; TargetError when it ends with a failure.
+    Raises: TargetTimeoutError when it does not end; TargetError when it ends with a failure.
     """
     board = load_board(board) if isinstance(board, str) else board
     find = FunctionFinder(read_elf(elf))
@@ -162,7 +162,7 @@ def count_instructions(
         with Emulator(board, elf, workdir or Path(folder), words=words, plugin=plugin) as emulator:
             status = emulator.wait(timeout)
             if status is None:
-                raise TimeoutError_(f"{elf} did not end within {timeout:g} s")
+                raise TargetTimeoutError(f"{elf} did not end within {timeout:g} s")
             if status != 0:
                 raise TargetError(
                     f"{elf} ended with exit status {status}: {emulator.console().strip()[-300:]}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trecx.errors import InputError, TargetError, TimeoutError_
+from trecx.errors import InputError, TargetError, TargetTimeoutError
 from trecx.targets.boards import Board
 from trecx.targets.build import Firmware
 from trecx.targets.deploy_path import deploy_path
@@ -48,7 +48,7 @@ def time_layers(
             status = emulator.wait(timeout)
             if status is None:
                 place = hang_place(instrumented, emulator.registers())
-                raise TimeoutError_(f"the instrumented firmware hangs{place}")
+                raise TargetTimeoutError(f"the instrumented firmware hangs{place}")
             error = error_from_exit(instrumented, status, emulator.console(), "")
             if error is not None:
                 raise error
