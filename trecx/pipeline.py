@@ -53,13 +53,12 @@ def train_recipe(
     progress=None,
 ):
     """As `train`, with a task and a recipe as objects."""
+    from trecx.exits import train
     from trecx.stages.training import start_network
 
     splits = data.load(task)
     base = None if model_file is None else start_network(model_file, task, splits)
-    import trecx.exits
-
-    return trecx.exits.train(
+    return train(
         task,
         recipe,
         splits,

@@ -86,6 +86,17 @@ def first_channels(b: Builder, x: Tensor, channels: int) -> Tensor:
 
 
 def concatenate(b: Builder, *parts: Tensor) -> Tensor:
+    """All parts get the first one's quantisation, as CONCATENATION needs it."""
     width = sum(t.shape[1] for t in parts)
-    out = Tensor(b._name("concat"), (1, width), DType.INT8, QuantParams.per_tensor(0.05, -128))
+    for part in parts[1:]:
+        requantise(b, part, parts[0].quant)
+    out = Tensor(b._name("concat"), (1, width), DType.INT8, parts[0].quant)
     return b._add_op("CONCATENATION", list(parts), out, ConcatAttrs(1))
+
+
+def requantise(b: Builder, tensor: Tensor, quant: QuantParams) -> None:
+    """Change the quantisation of a tensor back to where an operator may choose it."""
+    tensor.quant = quant
+    producer = next(op for op in b.graph.operators if op.output is tensor)
+    if producer.kind in ("RESHAPE", "AVERAGE_POOL_2D", "STRIDED_SLICE"):
+        requantise(b, producer.inputs[0], quant)

@@ -36,11 +36,11 @@ def export(
 
     Raises InputError when the data are not those of the run, and the errors of every stage.
     """
-    import trecx.exits
+    from trecx.exits import load_trained
 
     require_replaceable(out, MANIFEST)
     say = progress or (lambda what, done, count: None)
-    trained = trecx.exits.load_trained(run_dir)
+    trained = load_trained(run_dir)
     if trained.labels != tuple(data.labels) or trained.data != data.name:
         raise InputError(
             f"the run was trained on {trained.data!r} with {len(trained.labels)} classes, the "
@@ -50,7 +50,7 @@ def export(
     full, parts = _quantised_segments(trained.model, data)
     base = None
     if base_run is not None:
-        base, _ = _quantised_segments(trecx.exits.load_trained(base_run).model, data)
+        base, _ = _quantised_segments(load_trained(base_run).model, data)
     say("quantising to int8", 1, 1)
     graphs = [read_graph(part) for part in parts]
     base_graph = None if base is None else read_graph(base)

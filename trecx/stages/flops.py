@@ -36,13 +36,13 @@ def _load(path: Path) -> tuple[list[Graph], tuple[float, ...] | None]:
     """The segments, and the exit rates on the test split where they are known."""
     path = Path(path)
     if path.suffix in KERAS_SUFFIXES and path.exists():
-        from trecx.exits.user_model import load_network
+        from trecx.exits import load_network
 
         return _shape_only_segments(load_network(path)), None
     if (path / "run.json").exists():
-        import trecx.exits
+        from trecx.exits import load_trained
 
-        return _shape_only_segments(trecx.exits.load_trained(path).model), None
+        return _shape_only_segments(load_trained(path).model), None
     chain = load_chain(path)
     test = chain.bundle.manifest["test"] if chain.bundle is not None else None
     rates = None if test is None else tuple(rate["value"] for rate in test["exit_rates"])

@@ -32,7 +32,7 @@ def start_network(path: Path, task: Task, data: DataSplits):
     Read in safe mode: no code in the file is run. Raises InputError when it cannot be read or
     does not fit the data.
     """
-    from trecx.exits.user_model import load_classifier
+    from trecx.exits import load_classifier
 
     return load_classifier(path, task.input_shape, len(data.labels))
 
