@@ -17,13 +17,12 @@ KERAS_SUFFIXES = (".keras", ".h5")
 def flops_of(path: Path, base: Path | None = None) -> FlopsReport:
     """Operations by layer, segment and path.
 
-    base: the network without exits, in any of the same forms; None: the chain's own backbone.
-    Raises InputError and its kinds.
+    base: the network without exits, in any of the same forms; None: the bundle's, or, when there
+    is none, the chain's own backbone. Raises InputError and its kinds.
     """
-    graphs, rates = _load(path)
-    base_graph = None
+    graphs, base_graph, rates = _load(path)
     if base is not None:
-        base_graphs, _ = _load(base)
+        base_graphs, _, _ = _load(base)
         if len(base_graphs) != 1:
             raise InputError(
                 f"the base model must have no exits; {base} has {len(base_graphs) - 1}"
@@ -32,21 +31,23 @@ def flops_of(path: Path, base: Path | None = None) -> FlopsReport:
     return flops_report(graphs, base_graph, rates, "test split" if rates else "")
 
 
-def _load(path: Path) -> tuple[list[Graph], tuple[float, ...] | None]:
-    """The segments, and the exit rates on the test split where they are known."""
+def _load(path: Path) -> tuple[list[Graph], Graph | None, tuple[float, ...] | None]:
+    """The segments; the base model and the exit rates on the test split where they are known."""
     path = Path(path)
     if path.suffix in KERAS_SUFFIXES and path.exists():
         from trecx.exits import load_network
 
-        return _shape_only_segments(load_network(path)), None
+        return _shape_only_segments(load_network(path)), None, None
     if (path / "run.json").exists():
         from trecx.exits import load_trained
 
-        return _shape_only_segments(load_trained(path).model), None
+        return _shape_only_segments(load_trained(path).model), None, None
     chain = load_chain(path)
-    test = chain.bundle.manifest["test"] if chain.bundle is not None else None
+    if chain.bundle is None:
+        return chain.graphs, None, None
+    test = chain.bundle.manifest["test"]
     rates = None if test is None else tuple(rate["value"] for rate in test["exit_rates"])
-    return chain.graphs, rates
+    return chain.graphs, chain.bundle.base_graph(), rates
 
 
 def _shape_only_segments(model) -> list[Graph]:
