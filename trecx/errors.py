@@ -15,7 +15,7 @@ any other exception is a bug. A message says the rule, the value received, and w
     |- ToolMissingError           a compiler, emulator or optional package is not installed
     |- TargetError                the program on the target failed
     |  |- FaultError              processor fault
-    |  |- TargetTimeoutError           no answer in time
+    |  |- TargetTimeoutError      no answer in time
     |  `- MemoryGuardError        stack overflow or damaged arena canary
     |- TrainingError              training cannot go on (NaN loss, mismatched resume)
     `- VerificationError          an internal check failed: trecx produced something wrong

@@ -112,8 +112,8 @@ def run_batch(
 
     An emulator that dies or hangs is started again, once, from the sample where it stopped.
 
-    Raises: InputError for inputs of the wrong size; FaultError, MemoryGuardError, TargetTimeoutError
-    or TargetError when the program failed; ToolMissingError without an emulator.
+    Raises: InputError for inputs of the wrong size; FaultError, MemoryGuardError,
+    TargetTimeoutError or TargetError when the program failed; ToolMissingError without an emulator.
     """
     inputs = np.ascontiguousarray(inputs)
     if inputs.dtype != np.int8 or inputs.ndim < 1 or len(inputs) == 0:
