@@ -19,6 +19,8 @@ any other exception is a bug. A message says the rule, the value received, and w
     |  `- MemoryGuardError        stack overflow or damaged arena canary
     |- TrainingError              training cannot go on (NaN loss, mismatched resume)
     `- VerificationError          an internal check failed: trecx produced something wrong
+
+`TrecxWarning` is for what does not stop the work; the command line prints it as one line too.
 """
 
 
@@ -86,3 +88,7 @@ class TrainingError(TrecxError):
 
 class VerificationError(TrecxError):
     exit_code = 7
+
+
+class TrecxWarning(UserWarning):
+    pass

@@ -7,14 +7,14 @@ that the set as a whole is of the wrong kind, which is an error.
 import warnings
 from collections.abc import Mapping
 
-from trecx.errors import DataError
+from trecx.errors import DataError, TrecxWarning
 
 # The largest share of files that may be skipped.
 TOLERATED = 0.1
 _NAMED = 3
 
 
-class DataWarning(UserWarning):
+class DataWarning(TrecxWarning):
     """Something about a data set that did not stop the work."""
 
 

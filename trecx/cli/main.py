@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 
 import click
 
 from trecx import __version__
 from trecx.cli import boards, deploy, files, models, reports, training
-from trecx.errors import TrecxError
+from trecx.errors import TrecxError, TrecxWarning
 
 
 class _OneLineErrors(click.Group):
-    """Prints a TrecxError as one line and exits with its code; other exceptions are bugs."""
+    """Prints what the user did wrong as one line and exits with its code.
+
+    Any other exception is a bug and keeps its traceback.
+    """
 
     def main(self, *args, **kwargs):
         kwargs["standalone_mode"] = False
         try:
-            result = super().main(*args, **kwargs)
+            with _one_line_warnings():
+                result = super().main(*args, **kwargs)
             sys.exit(result if isinstance(result, int) else 0)
         except click.exceptions.Exit as stop:
             sys.exit(stop.exit_code)
-        except click.ClickException as error:
+        except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)
+        except click.UsageError as error:
+            help_hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+            _fail(error.format_message().rstrip(".") + help_hint, error.exit_code)
+        except click.ClickException as error:
+            _fail(error.format_message(), error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted", err=True)
             sys.exit(130)
@@ -47,6 +59,8 @@ class _OneLineErrors(click.Group):
         except click.UsageError as error:
             import difflib
 
+            if "Did you mean" in error.message:  # newer versions of click do it themselves
+                raise
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             if close:
                 error.message += f" Did you mean {close[0]!r}?"
@@ -54,8 +68,30 @@ class _OneLineErrors(click.Group):
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {_one_line(message)}", err=True)
     sys.exit(code)
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    """Warnings of trecx as plain lines, without the source lines; those of libraries, which the
+    user can do nothing about, not at all. `python -W` turns this off."""
+    if sys.warnoptions:
+        yield
+        return
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        click.echo(f"warning: {_one_line(str(message))}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", TrecxWarning)
+        warnings.showwarning = show
+        yield
 
 
 # TensorFlow reads this when it is first imported; its remarks would drown ours.
