@@ -347,7 +347,8 @@ def _emit_params(text: _Text, step: Step, name: str) -> None:
     fields = []
     for key, value in step.params.items():
         if isinstance(value, Blob):
-            fields.append(f"  .{key} = {_emit_blob(text, value, f'{name}_{key}')},")
+            array = _emit_blob(text, value, f"{name}_{key.replace('.', '_')}")
+            fields.append(f"  .{key} = {array},")
         elif value is None:
             fields.append(f"  .{key} = NULL,")
         elif isinstance(value, (tuple, list)):

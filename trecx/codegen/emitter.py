@@ -162,7 +162,7 @@ def _emit_step(w: _Writer, program: Program, plan: MemoryPlan, timed: TimedStep)
     fields = []
     for key, value in step.params.items():
         if isinstance(value, Blob):
-            value = w.array(value.ctype, value.values, value.align, f"{name}_{key}")
+            value = w.array(value.ctype, value.values, value.align, f"{name}_{c_identifier(key)}")
         elif value is None:
             value = "NULL"
         elif isinstance(value, (tuple, list)):

@@ -1,44 +1,63 @@
 #include "trecx/dsp/bytepair_inner.h"
 
-void trecx_bytepair_tile(const trecx_bytepair_filters *filters, const uint32_t *tile,
-                         int32_t pixels, int8_t *output, int32_t pixel_step) {
-  const int32_t odd = filters->channels & 1;
-  run r = {tile,
-           (uint32_t)-filters->groups & 3u,
-           filters->entries,
-           filters->groups,
-           output,
-           pixel_step,
-           filters->entries + trecx_bytepair_pairs(filters->channels),
-           filters->round_negatives,
-           filters->weights};
-  void (*const function)(const run *) = pixels == 3 ? run_3_pixels : run_2_pixels;
-  if (odd) { /* the second pair repeats the second channel */
-    const trecx_bytepair_entry *const end = r.end;
-    r.end = r.entries + 1;
-    function(&r);
-    r.entries++;
-    r.end = end;
-    r.weights += 2 * r.groups;
-    r.output++;
+static void prepare_entry(const trecx_bytepair_layer *layer, const int32_t *constants,
+                          trecx_bytepair_entry *e) {
+  const int32_t a = trecx_dsp_bias(constants), b = trecx_dsp_bias(constants + 2);
+  for (int32_t i = 0; i < 3; i++) {
+    e->start_a[i] = a;
+    e->start_s[i] = (int32_t)(((uint32_t)b << 8) + (uint32_t)a);
   }
-  function(&r);
+  trecx_dsp_prepare_requant(constants, layer->zero_point, &e->a);
+  trecx_dsp_prepare_requant(constants + 2, layer->zero_point, &e->b);
+  if (!layer->round_negatives) trecx_dsp_requant_of_256(&e->b);
 }
 
-void trecx_bytepair_prepare(const int32_t *constants, int32_t channels, int32_t zero_point,
-                            trecx_bytepair_entry *entries) {
-  const int32_t pairs = trecx_bytepair_pairs(channels);
-  for (int32_t pair = 0; pair < pairs; pair++) {
-    trecx_bytepair_entry *const e = &entries[pair];
-    const int32_t *const a = constants, *const b = constants + 2;
-    for (int32_t i = 0; i < 3; i++) {
-      e->start_a[i] = trecx_dsp_bias(a);
-      e->start_s[i] = (int32_t)(((uint32_t)trecx_dsp_bias(b) << 8) + (uint32_t)e->start_a[i]);
-    }
-    trecx_dsp_prepare_requant(a, zero_point, &e->a);
-    trecx_dsp_prepare_requant(b, zero_point, &e->b);
-    constants += pair == 0 && (channels & 1) ? 2 : 4;
+void trecx_bytepair_start(trecx_bytepair_run *run, const trecx_bytepair_layer *layer,
+                          int32_t pixel_step, void *scratch) {
+  trecx_bytepair_entry *e = scratch;
+  const int32_t *constants = layer->constants;
+  run->entries = e;
+  run->end = e + trecx_bytepair_pairs(layer->channels);
+  run->tile = (uint32_t *)(e + trecx_bytepair_pairs(layer->channels));
+  run->skip = (uint32_t)-layer->groups & 3u;
+  run->groups = layer->groups;
+  run->pixel_step = pixel_step;
+  run->round_negatives = layer->round_negatives;
+  run->weights = layer->weights;
+  run->channels = layer->channels;
+  for (; e != run->end; e++) {
+    prepare_entry(layer, constants, e);
+    constants += e == run->entries && (layer->channels & 1) ? 2 : 4;
   }
+}
+
+static void run_pixels_of(const trecx_bytepair_run *run, int32_t pixels) {
+  if (pixels == 3) {
+    run_3_pixels(run);
+  } else {
+    run_2_pixels(run);
+  }
+}
+
+/* The second pair repeats the second channel. */
+static void odd_channels(const trecx_bytepair_run *run, int32_t pixels) {
+  trecx_bytepair_run part = *run;
+  part.end = run->entries + 1;
+  run_pixels_of(&part, pixels);
+  part.entries = part.end;
+  part.end = run->end;
+  part.weights += 2 * run->groups;
+  part.output++;
+  if (part.entries != part.end) run_pixels_of(&part, pixels);
+}
+
+void trecx_bytepair_tile(trecx_bytepair_run *run, int32_t pixels) {
+  if (run->channels & 1) {
+    odd_channels(run, pixels);
+  } else {
+    run_pixels_of(run, pixels);
+  }
+  run->output += pixels * run->channels;
 }
 
 uint32_t *trecx_bytepair_widen(uint32_t *tile, const int8_t *pixel, int32_t pixel_step,

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from trecx.codegen.kernels.dsp_common import accumulator_range, requantisation_reason
+from trecx.codegen.kernels.dsp_common import (
+    accumulator_range,
+    constants_blob,
+    keeps_negatives,
+    largest_right_shift,
+    requantisation_reason,
+)
 from trecx.codegen.lowering import Blob
 from trecx.ir.graph import Operator
 
 # (S - A) >> 8 recovers the second filter of a pair when its sum is below this.
 SECOND_FILTER_LIMIT = 1 << 23
+# Above, the second filter's sum times 256 overflows in the requantisation.
+LARGEST_SHIFT_WITHOUT_ROUNDING = 14
 ENTRY_BYTES = 48  # sizeof(trecx_bytepair_entry)
 # Instructions measured on an emulated Cortex-M4.
 TILE_START, PAIR_START = 60, 47
@@ -64,6 +72,21 @@ def bytepair_words(op: Operator) -> np.ndarray:
 def bytepair_weights(op: Operator) -> Blob:
     """The words in the order [pair][group][2]."""
     return Blob("uint32_t", bytepair_words(op).reshape(-1))
+
+
+def layer_fields(op: Operator) -> dict[str, object]:
+    """Fields of the struct member `layer`, a trecx_bytepair_layer."""
+    fields = {
+        "weights": bytepair_weights(op),
+        "constants": constants_blob(op),
+        "groups": groups_of(op.inputs[1].data[0].size),
+        "channels": op.output.shape[-1],
+        "zero_point": op.output.zero_point,
+        "round_negatives": int(
+            keeps_negatives(op) or largest_right_shift(op) > LARGEST_SHIFT_WITHOUT_ROUNDING
+        ),
+    }
+    return {f"layer.{name}": value for name, value in fields.items()}
 
 
 def row_tiles(pixels: int) -> list[int]:

@@ -56,16 +56,28 @@ def channel_constants(op: Operator) -> np.ndarray:
     return np.stack([word, multiplier.astype(np.int64)], axis=1).astype(np.int32)
 
 
+def largest_right_shift(op: Operator) -> int:
+    """Over all channels whose multiplier is not zero."""
+    multiplier, shift = requantisation(op)
+    return int(-shift[multiplier != 0].min(initial=0))
+
+
+def keeps_negatives(op: Operator) -> bool:
+    """Can outputs below the zero point survive the activation?
+
+    Below the zero point the short requantisation rounds ties up instead of down.
+    """
+    return activation_range(op.attrs.activation, op.output.quant)[0] < op.output.zero_point
+
+
 def output_fields(op: Operator) -> dict[str, object]:
     """Fields for the output's zero point, the activation, and how negatives are rounded."""
     low, high = activation_range(op.attrs.activation, op.output.quant)
-    zero_point = op.output.zero_point
     return {
-        "output_zero_point": zero_point,
+        "output_zero_point": op.output.zero_point,
         "activation_min": low,
         "activation_max": high,
-        # Below the zero point the short form rounds ties up; no matter if all of that is cut off.
-        "round_negatives": int(max(low, -128) < zero_point),
+        "round_negatives": int(keeps_negatives(op)),
     }
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from trecx.codegen.constraints import broken_rule
+from trecx.codegen.kernels.common import activation_fields
 from trecx.codegen.kernels.dsp_bytepair import (
     ENTRY_BYTES,
     PREPARE_PAIR,
     WIDEN,
     bytepair_reason,
-    bytepair_weights,
     groups_of,
+    layer_fields,
     row_tiles,
     tile_instructions,
 )
-from trecx.codegen.kernels.dsp_common import constants_blob, output_fields
 from trecx.codegen.lowering import Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
@@ -90,29 +90,26 @@ class DspConv2DBytepair(KernelChoice):
         run = kernel_width * channels
         groups = groups_of(kernel_height * run)
         params = {
-            "weights": bytepair_weights(op),
-            "constants": constants_blob(op),
+            **layer_fields(op),
             "row_bytes": self._row_bytes(op),
             "input_height": height,
             "input_width": width,
             "input_channels": channels,
             "output_height": out_height,
             "output_width": out_width,
-            "output_channels": out_channels,
             "kernel_height": kernel_height,
             "stride_height": op.attrs.stride[0],
             "stride_width": op.attrs.stride[1],
             "pad_top": op.attrs.padding.top,
             "pad_left": op.attrs.padding.left,
             "run": run,
-            "groups": groups,
             "input_zero_point": source.zero_point,
-            **output_fields(op),
+            **activation_fields(op),
         }
         pairs = (out_channels + 1) // 2
         patches = 3 * (4 * groups + 12) if run % 4 else 0
-        scratch = ENTRY_BYTES * pairs + 24 * groups + patches
-        scratch += kernel_height * self._row_bytes(op) + 4
+        ring = kernel_height * self._row_bytes(op) + (12 if run % 4 else 0)
+        scratch = ENTRY_BYTES * pairs + 24 * groups + patches + ring
         return [
             Step(
                 kernel="trecx_conv2d_s8_bytepair",
@@ -130,14 +127,16 @@ class DspConv2DBytepair(KernelChoice):
         ]
 
     def _instructions(self, op: Operator, params: dict) -> int:
-        channels = params["output_channels"]
+        channels = params["layer.channels"]
         row = 0
         for pixels in row_tiles(params["output_width"]):
-            gather = WIDEN[pixels] * params["groups"] + 22 * params["kernel_height"]
+            gather = WIDEN[pixels] * params["layer.groups"] + 22 * params["kernel_height"]
             if params["run"] % 4:
                 words = -(-params["run"] // 4)
                 gather += pixels * params["kernel_height"] * (6 * words + 12)
-            tile = tile_instructions(pixels, params["groups"], channels, params["round_negatives"])
+            tile = tile_instructions(
+                pixels, params["layer.groups"], channels, params["layer.round_negatives"]
+            )
             row += tile + gather + 40
         reading = op.inputs[0].size * 0.7 + 30 * params["input_height"]
         prepare = PREPARE_PAIR * ((channels + 1) // 2)
@@ -169,17 +168,16 @@ class DspConv2D1x1Bytepair(KernelChoice):
         pixels = op.output.size // out_channels
         pairs = (out_channels + 1) // 2
         params = {
-            "weights": bytepair_weights(op),
-            "constants": constants_blob(op),
+            **layer_fields(op),
             "pixels": pixels,
-            "input_channels": channels,
-            "output_channels": out_channels,
-            **output_fields(op),
+            **activation_fields(op),
         }
         groups = channels // 4
         instructions = PREPARE_PAIR * pairs + 60
         for tile in row_tiles(pixels):
-            instructions += tile_instructions(tile, groups, out_channels, params["round_negatives"])
+            instructions += tile_instructions(
+                tile, groups, out_channels, params["layer.round_negatives"]
+            )
             instructions += WIDEN[tile] * groups + 35
         return [
             Step(

@@ -53,6 +53,13 @@ static inline int32_t trecx_smmlar(int32_t a, int32_t b, int32_t acc) {
   return sum;
 }
 
+/* acc + the high half of a * b, rounded down. */
+static inline int32_t trecx_smmla(int32_t a, int32_t b, int32_t acc) {
+  int32_t sum;
+  __asm__("smmla %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+  return sum;
+}
+
 /* x / 2 rounded down, limited to -128 .. 127. */
 static inline int32_t trecx_half_to_s8(int32_t x) {
   int32_t y;
@@ -90,6 +97,10 @@ static inline int32_t trecx_smmlar(int32_t a, int32_t b, int32_t acc) {
   return (int32_t)((uint32_t)acc + (uint32_t)(product >> 32));
 }
 
+static inline int32_t trecx_smmla(int32_t a, int32_t b, int32_t acc) {
+  return (int32_t)((uint32_t)acc + (uint32_t)(((int64_t)a * b) >> 32));
+}
+
 static inline int32_t trecx_half_to_s8(int32_t x) {
   x >>= 1;
   return x < -128 ? -128 : x > 127 ? 127 : x;
@@ -104,7 +115,10 @@ static inline int32_t trecx_half_to_s8(int32_t x) {
  *
  * is the same for x >= 0. For x < 0 the reference rounds ties of the second step down, not up,
  * which is c - 1; the difference only shows in outputs below the zero point.
- * Needs |x| < 2^29 and e <= 21. */
+ * Needs |x| < 2^29 and e <= 21.
+ *
+ * When 256 x is at hand instead of x, and |x| < 2^23, e <= 14, the rounding of the first step can
+ * be put into the offset: y = (high half of (256 x * multiplier) + 128 c + 64) >> (e + 7). */
 
 typedef struct {
   int32_t multiplier;
@@ -123,6 +137,12 @@ static inline void trecx_dsp_prepare_requant(const int32_t *constants, int32_t z
   requant->multiplier = constants[1];
   requant->shift = constants[0] & 31;
   requant->offset = (int32_t)((uint32_t)(2 * zero_point + 1) << requant->shift);
+}
+
+/* The constants for 256 x, from those for x. */
+static inline void trecx_dsp_requant_of_256(trecx_dsp_requant *requant) {
+  requant->shift += 7;
+  requant->offset = requant->offset * 128 + 64;
 }
 
 /* Result limited to int8. Exact only when no output below the zero point survives: the zero

@@ -26,32 +26,56 @@ typedef struct {
   trecx_dsp_requant a, b;
 } trecx_bytepair_entry;
 
-/* What a tile is multiplied with: `entries` one for each pair of filters.
- * round_negatives: 0 if no output below the zero point can survive the activation. */
+/* A layer's filters, and the tile they are applied to. The assembly relies on the order of the
+ * fields, and on nothing being behind `weights` that it needs.
+ * skip: groups left out in the first turn of a loop over four groups.
+ * output: where the next tile's results go; pixel_step: bytes from a pixel to the next.
+ * round_negatives: see trecx_bytepair_layer. */
 typedef struct {
-  const uint32_t *weights;
+  uint32_t *tile;
+  uint32_t skip;
   const trecx_bytepair_entry *entries;
   int32_t groups;
-  int32_t channels; /* at least 2 */
+  int8_t *output;
+  int32_t pixel_step;
+  const trecx_bytepair_entry *end;
   int32_t round_negatives;
-} trecx_bytepair_filters;
+  const uint32_t *weights;
+  int32_t channels;
+} trecx_bytepair_run;
+
+/* What a kernel knows of its layer.
+ * constants: of each channel (trecx/dsp/arith.h).
+ * channels: outputs of a pixel, at least 2.
+ * round_negatives: 1 if outputs below the zero point can survive the activation, or if a right
+ *   shift is above 14; otherwise 0, which is faster. */
+typedef struct {
+  const uint32_t *weights;
+  const int32_t *constants;
+  int16_t groups, channels;
+  int16_t zero_point;
+  int16_t round_negatives;
+} trecx_bytepair_layer;
 
 static inline int32_t trecx_bytepair_pairs(int32_t channels) {
   return (channels + 1) >> 1;
 }
 
-/* Expand the constants (trecx/dsp/arith.h) of `channels` channels; zero_point is the output's. */
-void trecx_bytepair_prepare(const int32_t *constants, int32_t channels, int32_t zero_point,
-                            trecx_bytepair_entry *entries);
+/* Bytes of scratch memory that trecx_bytepair_start uses: entries, then the tile. */
+#define TRECX_BYTEPAIR_SCRATCH(channels, groups) \
+  (trecx_bytepair_pairs(channels) * (int32_t)sizeof(trecx_bytepair_entry) + 24 * (groups))
+
+/* Prepare a run; pixel_step is `channels`, or 0 for a single pixel computed twice. */
+void trecx_bytepair_start(trecx_bytepair_run *run, const trecx_bytepair_layer *layer,
+                          int32_t pixel_step, void *scratch);
 
 /* Widen `groups` * 4 bytes of each of `pixels` (2 or 3) pixels, pixel_step bytes apart, to a part
  * of a tile. Returns its end. */
 uint32_t *trecx_bytepair_widen(uint32_t *tile, const int8_t *pixel, int32_t pixel_step,
                                int32_t pixels, int32_t groups);
 
-/* All channels of `pixels` (2 or 3) output pixels, pixel_step bytes apart. */
-void trecx_bytepair_tile(const trecx_bytepair_filters *filters, const uint32_t *tile,
-                         int32_t pixels, int8_t *output, int32_t pixel_step);
+/* All channels of `pixels` (2 or 3) output pixels to run->output, which moves on. */
+void trecx_bytepair_tile(trecx_bytepair_run *run, int32_t pixels);
 
 /* Pixels of the next tile when `left` are left: tiles of three, but two where one would remain.
  * A single pixel is computed twice: a tile of two with both steps zero. */

@@ -8,34 +8,38 @@
  * of the pixels, r7 r8 r9 S and r10 r11 r12 A of the pixels, lr groups left. The copy of `run` on
  * the stack holds the rest. */
 
-#define BEGIN                    \
-  "push {r4-r11, lr}\n\t"        \
-  "sub sp, sp, #36\n\t"          \
-  "ldm r0, {r4-r12}\n\t"         \
-  "stm sp, {r4-r12}\n\t"         \
-  "mov r1, r12\n"                \
-  "1:\n\t"                       \
-  "ldm sp, {r0, r2, r3, lr}\n\t" \
+#define BEGIN                       \
+  "push {r4-r11, lr}\n\t"           \
+  "sub sp, sp, #36\n\t"             \
+  "ldm r0, {r4-r12}\n\t"            \
+  "mov r1, r12\n\t"                 \
+  "cmp r11, #0\n\t"                 \
+  "ite eq\n\t"                      \
+  "adreq r11, 61f\n\t"              \
+  "adrne r11, 62f\n\t"              \
+  "add r11, r11, #1\n\t"            \
+  "stm sp, {r4-r11}\n"              \
+  "1:\n\t"                          \
+  "ldm sp, {r0, r2, r3, lr}\n\t"    \
   "ldm r3, {r7-r12}\n\t"
 
 /* Four groups a turn; entering at the group that makes the rest a multiple of four. */
-#define DOT(GROUP)                                                     \
-  "tbb [pc, r2]\n"                                                     \
-  "2:\n\t"                                                             \
-  ".byte (3f - 2b) / 2, (4f - 2b) / 2, (5f - 2b) / 2, (6f - 2b) / 2\n" \
+#define DOT(GROUP)                                                      \
+  "tbb [pc, r2]\n"                                                      \
+  "2:\n\t"                                                              \
+  ".byte (3f - 2b) / 2, (4f - 2b) / 2, (5f - 2b) / 2, (6f - 2b) / 2\n"  \
   "3:\n\t" GROUP "4:\n\t" GROUP "5:\n\t" GROUP "6:\n\t" GROUP          \
   "subs lr, lr, #4\n\t"                                                \
   "bgt 3b\n\t"
 
-/* After this: r0 requantisation of A then B, r5 output, r6 pixel step; flags of round_negatives. */
+/* r0 requantisation of A, then of B; r5 output, r6 pixel step. Goes on at 61 or 62. */
 #define REQUANTIZE_BEGIN       \
   "ldr r0, [sp, #8]\n\t"       \
   "ldrd r5, r6, [sp, #16]\n\t" \
-  "ldr r2, [sp, #28]\n\t"      \
   "adds r0, r0, #24\n\t"       \
-  "cmp r2, #0\n\t"             \
   "ldm r0!, {r2, r3, r4}\n\t"  \
-  "bne 7f\n\t"
+  "ldr pc, [sp, #28]\n\t"      \
+  ".balign 4\n"
 
 /* 2 * accumulator in register X to a byte at ADDRESS; C is the register of the offset. */
 #define REQUANTIZE(X, C, ADDRESS)     \
@@ -45,7 +49,13 @@
   "strb " X ", " ADDRESS "\n\t"
 
 #define A_RELU(X, ADDRESS) "add " X ", " X ", " X "\n\t" REQUANTIZE(X, "r3", ADDRESS)
-#define B_RELU(X, ADDRESS) "asr " X ", " X ", #7\n\t" REQUANTIZE(X, "r3", ADDRESS)
+/* 256 * B in X: the constants of B are made for it, and for the high half without rounding. */
+#define B_RELU(X, ADDRESS)            \
+  "smmla " X ", " X ", r2, r3\n\t"    \
+  "asr " X ", " X ", r4\n\t"          \
+  "ssat " X ", #8, " X ", asr #1\n\t" \
+  "strb " X ", " ADDRESS "\n\t"
+
 #define SIGN(X) "add lr, r3, " X ", asr #31\n\t"
 #define A_SIGNED(X, ADDRESS) SIGN(X) "add " X ", " X ", " X "\n\t" REQUANTIZE(X, "lr", ADDRESS)
 #define B_SIGNED(X, ADDRESS) SIGN(X) "asr " X ", " X ", #7\n\t" REQUANTIZE(X, "lr", ADDRESS)
@@ -55,7 +65,6 @@
   "ldm r0!, {r2, r3, r4}\n\t"
 
 #define NEXT_PAIR         \
-  "8:\n\t"                \
   "adds r5, r5, #1\n\t"   \
   "ldr r2, [sp, #24]\n\t" \
   "str r0, [sp, #8]\n\t"  \
@@ -63,7 +72,8 @@
   "cmp r0, r2\n\t"        \
   "bne 1b\n\t"            \
   "add sp, sp, #36\n\t"   \
-  "pop {r4-r11, pc}\n\t"
+  "pop {r4-r11, pc}\n\t"  \
+  ".balign 4\n"
 
 #define INPUTS_3(W)               \
   "ldm.w r0!, {r4, r5, r6}\n\t"   \
@@ -77,18 +87,19 @@
 
 #define GROUP_3 "ldm.w r1!, {r2, r3}\n\t" INPUTS_3("r2") INPUTS_3("r3")
 
-static __attribute__((naked, noinline)) void run_3_pixels(const run *r __attribute__((unused))) {
+static __attribute__((naked, noinline)) void run_3_pixels(const trecx_bytepair_run *run __attribute__((unused))) {
   __asm__ volatile(
       BEGIN DOT(GROUP_3)
       "sub r7, r7, r10\n\t"
       "sub r8, r8, r11\n\t"
       "sub r9, r9, r12\n\t"
       REQUANTIZE_BEGIN
+      "61:\n\t"
       A_RELU("r10", "[r5]") A_RELU("r11", "[r5, r6]") A_RELU("r12", "[r5, r6, lsl #1]")
       SECOND_FILTER
       B_RELU("r7", "[r5]") B_RELU("r8", "[r5, r6]") B_RELU("r9", "[r5, r6, lsl #1]")
-      "b 8f\n"
-      "7:\n\t"
+      NEXT_PAIR
+      "62:\n\t"
       A_SIGNED("r10", "[r5]") A_SIGNED("r11", "[r5, r6]") A_SIGNED("r12", "[r5, r6, lsl #1]")
       SECOND_FILTER
       B_SIGNED("r7", "[r5]") B_SIGNED("r8", "[r5, r6]") B_SIGNED("r9", "[r5, r6, lsl #1]")
@@ -105,17 +116,18 @@ static __attribute__((naked, noinline)) void run_3_pixels(const run *r __attribu
 
 #define GROUP_2 "ldm.w r1!, {r2, r3}\n\t" INPUTS_2("r2") INPUTS_2("r3")
 
-static __attribute__((naked, noinline)) void run_2_pixels(const run *r __attribute__((unused))) {
+static __attribute__((naked, noinline)) void run_2_pixels(const trecx_bytepair_run *run __attribute__((unused))) {
   __asm__ volatile(
       BEGIN DOT(GROUP_2)
       "sub r7, r7, r10\n\t"
       "sub r8, r8, r11\n\t"
       REQUANTIZE_BEGIN
+      "61:\n\t"
       A_RELU("r10", "[r5]") A_RELU("r11", "[r5, r6]")
       SECOND_FILTER
       B_RELU("r7", "[r5]") B_RELU("r8", "[r5, r6]")
-      "b 8f\n"
-      "7:\n\t"
+      NEXT_PAIR
+      "62:\n\t"
       A_SIGNED("r10", "[r5]") A_SIGNED("r11", "[r5, r6]")
       SECOND_FILTER
       B_SIGNED("r7", "[r5]") B_SIGNED("r8", "[r5, r6]")

@@ -2,38 +2,45 @@
 #ifndef TRECX_DSP_BYTEPAIR_PORTABLE_H
 #define TRECX_DSP_BYTEPAIR_PORTABLE_H
 
-static int8_t requantize(const run *r, const trecx_dsp_requant *q, int32_t doubled) {
-  const int32_t sign = r->round_negatives ? doubled >> 31 : 0;
-  const int32_t y = trecx_smmlar(doubled, q->multiplier, q->offset + sign);
-  return (int8_t)trecx_half_to_s8(y >> q->shift);
+static int8_t requantize_a(const trecx_bytepair_run *run, const trecx_dsp_requant *q, int32_t a) {
+  if (run->round_negatives) {
+    return (int8_t)trecx_dsp_requantize(a, q->multiplier, q->offset, q->shift);
+  }
+  return (int8_t)trecx_dsp_requantize_relu(a, q->multiplier, q->offset, q->shift);
 }
 
-static void run_pixels(const run *r, int32_t pixels) {
-  const uint32_t *weights = r->weights;
-  int8_t *output = r->output;
-  for (const trecx_bytepair_entry *e = r->entries; e != r->end; e++) {
+/* b: the sum times 256. */
+static int8_t requantize_b(const trecx_bytepair_run *run, const trecx_dsp_requant *q, int32_t b) {
+  if (run->round_negatives) return requantize_a(run, q, b >> 8);
+  return (int8_t)trecx_half_to_s8(trecx_smmla(b, q->multiplier, q->offset) >> q->shift);
+}
+
+static void run_pixels(const trecx_bytepair_run *run, int32_t pixels) {
+  const uint32_t *weights = run->weights;
+  int8_t *output = run->output;
+  for (const trecx_bytepair_entry *e = run->entries; e != run->end; e++) {
     for (int32_t i = 0; i < pixels; i++) {
       int32_t s = e->start_s[i], a = e->start_a[i];
-      for (int32_t k = 0; k < 2 * r->groups; k++) {
-        const uint32_t x = r->tile[k * pixels + i];
+      for (int32_t k = 0; k < 2 * run->groups; k++) {
+        const uint32_t x = run->tile[k * pixels + i];
         s = trecx_smlad(weights[k], x, s);
         a = trecx_smlad(trecx_lanes_02(weights[k]), x, a);
       }
       const int32_t b = (int32_t)((uint32_t)s - (uint32_t)a);
-      output[i * r->pixel_step] = requantize(r, &e->a, 2 * a);
-      output[i * r->pixel_step + 1] = requantize(r, &e->b, b >> 7);
+      output[i * run->pixel_step] = requantize_a(run, &e->a, a);
+      output[i * run->pixel_step + 1] = requantize_b(run, &e->b, b);
     }
-    weights += 2 * r->groups;
+    weights += 2 * run->groups;
     output += 2;
   }
 }
 
-static void run_3_pixels(const run *r) {
-  run_pixels(r, 3);
+static void run_3_pixels(const trecx_bytepair_run *run) {
+  run_pixels(run, 3);
 }
 
-static void run_2_pixels(const run *r) {
-  run_pixels(r, 2);
+static void run_2_pixels(const trecx_bytepair_run *run) {
+  run_pixels(run, 2);
 }
 
 static uint32_t *widen_3(uint32_t *tile, const int8_t *p0, const int8_t *p1, const int8_t *p2,
