@@ -122,6 +122,30 @@ def test_bad_output_order(network):
         convert(*network, output_order=[0, 1, 1])
 
 
+def test_batch_norms_that_nothing_absorbs_become_depthwise_convolutions():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 2))
+    x = layers.Conv2D(4, 3, activation="relu")(inputs)
+    x = layers.BatchNormalization(name="behind_relu")(x)
+    x = layers.Conv2D(4, 3)(x)
+    x = layers.BatchNormalization(name="folds")(x)
+    x = layers.AveragePooling2D(2)(x)
+    x = layers.BatchNormalization(name="behind_pool", scale=False)(x)
+    x = layers.Dense(3, activation="softmax")(layers.Flatten()(x))
+    model = keras.Model(inputs, x)
+    rng = np.random.default_rng(0)
+    for name in ("behind_relu", "folds", "behind_pool"):
+        for weight in model.get_layer(name).weights:
+            weight.assign(rng.uniform(0.5, 2, weight.shape))
+    data = rng.normal(size=(64, 8, 8, 2)).astype(np.float32)
+    converted = convert(model, data)
+    kinds = [op.kind for op in read_graph(converted.content).operators]
+    assert kinds.count("DEPTHWISE_CONV_2D") == 2
+    np.testing.assert_allclose(
+        run(converted.content, data)[converted.final], model(data), atol=0.03
+    )
+
+
 def test_plain_model():
     inputs = keras.Input((6,))
     model = keras.Model(inputs, layers.Dense(4, activation="softmax")(inputs))

@@ -20,11 +20,12 @@ RECIPE = Recipe(
 
 
 def build(classes: int = 3) -> keras.Model:
-    """Two convolutions with batch normalisation and dropout, pooling, softmax."""
+    """Three convolutions with batch normalisation and dropout, pooling, softmax."""
     inputs = keras.Input((8, 8, 1), name="image")
     x = layers.Conv2D(6, 3, padding="same", activation="relu", name="conv1")(inputs)
     x = layers.BatchNormalization(name="bn")(x)
     x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="conv2")(x)
+    x = layers.Conv2D(8, 3, padding="same", activation="relu", name="conv3")(x)
     x = layers.Dropout(0.2, name="dropout")(x)
     x = layers.AveragePooling2D(4, name="pool")(x)
     x = layers.Flatten(name="flatten")(x)

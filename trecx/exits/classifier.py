@@ -33,20 +33,23 @@ class Classifier:
 def find_classifier(model: keras.Model) -> Classifier:
     """The classifier of `model`. Raises `InputError` when the model is not one."""
     check_functional(model)
-    operation = producer(model.outputs[0])
+    tensor = model.outputs[0]
+    operation = producer(tensor)
     while not isinstance(operation, keras.layers.Dense):
         if not _is_softmax(operation):
             raise InputError(
                 "a classifier must end in a Dense layer and a softmax; "
                 f"{model.name!r} ends in {type(operation).__name__} {operation.name!r}"
             )
-        operation = producer(operation.input)
+        tensor = sources(tensor)[0]
+        operation = producer(tensor)
     if operation.activation not in (keras.activations.softmax, keras.activations.linear):
         raise InputError(
             "a classifier must end in a softmax over its classes; "
             f"{operation.name!r} ends in {keras.activations.serialize(operation.activation)}"
         )
-    return Classifier(operation.input, _last_map(operation.input), operation)
+    features = sources(tensor)[0]
+    return Classifier(features, _last_map(features), operation)
 
 
 def check_functional(model: keras.Model) -> None:
@@ -68,6 +71,23 @@ def producer(tensor: keras.KerasTensor):
     return tensor._keras_history.operation
 
 
+def sources(tensor: keras.KerasTensor) -> list:
+    """The symbolic tensors that `tensor` is computed from."""
+    operation, node_index, _ = tensor._keras_history
+    return operation._inbound_nodes[node_index].input_tensors
+
+
+def upstream(tensor: keras.KerasTensor) -> list:
+    """`tensor` and every symbolic tensor that it depends on, each once."""
+    found, pending = {}, [tensor]
+    while pending:
+        current = pending.pop()
+        if id(current) not in found:
+            found[id(current)] = current
+            pending.extend(sources(current))
+    return list(found.values())
+
+
 def _is_softmax(operation) -> bool:
     return isinstance(operation, keras.layers.Softmax) or (
         isinstance(operation, keras.layers.Activation)
@@ -87,5 +107,5 @@ def _last_map(tensor: keras.KerasTensor) -> keras.KerasTensor | None:
         keras.layers.GlobalMaxPooling2D,
     )
     while isinstance(producer(tensor), skipped):
-        tensor = producer(tensor).input
+        tensor = sources(tensor)[0]
     return tensor if len(tensor.shape) == 4 else None

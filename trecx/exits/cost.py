@@ -1,24 +1,28 @@
 """Multiply-accumulates of a Keras model, by layer and by segment."""
 
+import math
+
 import keras
 import numpy as np
 
-from trecx.exits.classifier import producer
+from trecx.exits.classifier import producer, sources, upstream
 
 
-def layer_macs(layer: keras.layers.Layer) -> int:
-    """Multiply-accumulates of one inference through a convolution or dense layer; else 0.
+def tensor_macs(tensor: keras.KerasTensor) -> int:
+    """Multiply-accumulates that compute a symbolic tensor from its sources, for one sample.
 
-    Padding counts as if it were data. Bias, batch normalisation, pooling, addition and activation
-    have no multiply-accumulates of their own.
+    Convolutions and dense layers have some; padding counts as if it were data. Bias, batch
+    normalisation, pooling, addition and activation have none.
     """
+    layer = producer(tensor)
+    outputs = math.prod(tensor.shape[1:])
     if isinstance(layer, keras.layers.DepthwiseConv2D):
-        return int(np.prod(layer.output.shape[1:])) * int(np.prod(layer.kernel_size))
+        return outputs * math.prod(layer.kernel_size)
     if isinstance(layer, keras.layers.Conv2D):
-        per_output = int(np.prod(layer.kernel_size)) * layer.input.shape[-1] // layer.groups
-        return int(np.prod(layer.output.shape[1:])) * per_output
+        channels = sources(tensor)[0].shape[-1] // layer.groups
+        return outputs * math.prod(layer.kernel_size) * channels
     if isinstance(layer, keras.layers.Dense):
-        return int(np.prod(layer.output.shape[1:])) * layer.input.shape[-1]
+        return outputs * sources(tensor)[0].shape[-1]
     return 0
 
 
@@ -30,22 +34,13 @@ def segment_macs(model: keras.Model) -> list[int]:
     seen: set[int] = set()
     costs = []
     for output in model.outputs:
-        new = _ancestors(output, seen)
-        costs.append(sum(layer_macs(operation) for operation in new))
+        new = [tensor for tensor in upstream(output) if id(tensor) not in seen]
+        seen.update(id(tensor) for tensor in new)
+        costs.append(sum(tensor_macs(tensor) for tensor in new))
     return costs
 
 
-def _ancestors(tensor, seen: set[int]) -> list:
-    """Operations that `tensor` depends on and that are not in `seen`; adds them to it."""
-    found, pending = [], [producer(tensor)]
-    while pending:
-        operation = pending.pop()
-        if id(operation) in seen:
-            continue
-        seen.add(id(operation))
-        found.append(operation)
-        if not isinstance(operation, keras.layers.InputLayer):
-            inputs = operation.input
-            for source in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
-                pending.append(producer(source))
-    return found
+def relative_costs(model: keras.Model) -> list[float]:
+    """MACs of leaving at each exit as a share of the whole network's; one an exit, 0..1."""
+    costs = np.cumsum(segment_macs(model))
+    return [float(cost / costs[-1]) for cost in costs[:-1]]

@@ -10,11 +10,15 @@ from keras import layers, ops
 
 from trecx.errors import InputError
 from trecx.exits.assist import EarlyViewDepthwise, build_assist
-from trecx.exits.classifier import Classifier, check_functional, find_classifier
+from trecx.exits.classifier import (
+    Classifier,
+    check_functional,
+    find_classifier,
+    producer,
+    upstream,
+)
 from trecx.exits.heads import build_head
 from trecx.task import ExitSpec, nearest
-
-FINAL_OUTPUT = "final"
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,10 @@ def plain_copy(model: keras.Model) -> keras.Model:
 
     copy = keras.models.clone_model(model, clone_function=standard)
     for layer in model.layers:
-        weights = (
-            layer.plain_weights()
-            if isinstance(layer, EarlyViewDepthwise)
-            else [np.asarray(w) for w in layer.get_weights()]
-        )
-        copy.get_layer(layer.name).set_weights(weights)
+        if isinstance(layer, EarlyViewDepthwise):
+            copy.get_layer(layer.name).set_weights(layer.plain_weights())
+        elif layer.weights:  # Layers without any, the input among them, may be renamed.
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
     return copy
 
 
@@ -130,10 +132,17 @@ def _sort_by_depth(model: keras.Model, specs: Sequence[ExitSpec]) -> list[ExitSp
 
 
 def _features_at(model: keras.Model, name: str):
-    layer = model.get_layer(name)
-    if len(layer._inbound_nodes) != 1:
-        raise InputError(f"an exit needs a layer that is called once; {name!r} is shared")
-    return layer.output
+    outputs = {
+        id(tensor): tensor
+        for output in model.outputs
+        for tensor in upstream(output)
+        if producer(tensor).name == name
+    }
+    if len(outputs) != 1:
+        raise InputError(
+            f"an exit needs a layer with one output; {name!r} has {len(outputs)} in this model"
+        )
+    return next(iter(outputs.values()))
 
 
 def _final_output(model: keras.Model, classifier: Classifier, views: list):

@@ -4,6 +4,7 @@ A head is a function (features, classes, name, **options) -> Head, registered in
 its layers `<name>_...` and computes only what TensorFlow Lite's int8 converter can express.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -122,6 +123,62 @@ def tower_head(
     if dropout:
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return _classify(x, classes, name)
+
+
+@register("pool")
+def pool_head(features, classes: int, name: str, *, side: int = 4) -> Head:
+    """SDN's head: pooling to about `side` x `side`, then a dense layer.
+
+    Shallow-Deep Networks (Kaya, Hong and Dumitras, ICML 2019) mix maximum and average pooling by a
+    learned weight. Here the dense layer reads both, of which any such mix is a special case; int8
+    has no operator for the mix itself.
+    """
+    window = tuple(max(1, size // side) for size in features.shape[1:3])
+    pooled = [
+        layer(window, name=f"{name}_{kind}")(features)
+        for kind, layer in (
+            ("max", layers.MaxPooling2D),
+            ("average", layers.AveragePooling2D),
+        )
+    ]
+    x = layers.Concatenate(name=f"{name}_pools")(pooled)
+    return _classify(layers.Flatten(name=f"{name}_flatten")(x), classes, name)
+
+
+@register("conv")
+def conv_head(
+    features, classes: int, name: str, *, channels: int | None = None, pool: int = 4
+) -> Head:
+    """BranchyNet's head: a 3x3 convolution to half the channels, pooling, a dense layer.
+
+    Teerapittayanon, McDanel and Kung, ICPR 2016 (arXiv 1709.01686).
+    """
+    channels = channels or features.shape[-1] // 2
+    x = layers.Conv2D(channels, 3, padding="same", activation="relu", name=f"{name}_conv")(features)
+    window = tuple(min(pool, size) for size in x.shape[1:3])
+    x = layers.AveragePooling2D(window, name=f"{name}_pool")(x)
+    return _classify(layers.Flatten(name=f"{name}_flatten")(x), classes, name)
+
+
+@register("confidence")
+def confidence_head(
+    features, classes: int, name: str, *, convs: Sequence[int] = (), normalise: bool = False
+) -> Head:
+    """EENet's and PTEENet's head: a softmax branch and a confidence branch on the same vector.
+
+    Global average pooling, then two dense layers; the output is the softmax with the confidence
+    (a sigmoid) as a last column. EENet (arXiv 2409.05336) may normalise the features first;
+    PTEENet (arXiv 2501.02508) puts 3x3 convolutions with `convs` channels before the pooling.
+    """
+    x = layers.BatchNormalization(name=f"{name}_bn")(features) if normalise else features
+    for number, channels in enumerate(convs, start=1):
+        x = _full(x, channels, 1, f"{name}_conv{number}")
+    x = layers.AveragePooling2D(x.shape[1:3], name=f"{name}_pool")(x)
+    x = layers.Flatten(name=f"{name}_flatten")(x)
+    head = _classify(x, classes, name)
+    confidence = layers.Dense(1, activation="sigmoid", name=f"{name}_confidence")(x)
+    joined = layers.Concatenate(name=f"{name}_output")([head.output, confidence])
+    return dataclasses.replace(head, output=joined)
 
 
 def _full(x, channels: int, stride: int, name: str):

@@ -21,7 +21,7 @@ class JointModel(keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         outputs = y_pred if isinstance(y_pred, (list, tuple)) else [y_pred]
         for metric, output in zip(self.exit_metrics, outputs, strict=False):
-            metric.update_state(y, self.method.class_scores(output))
+            metric.update_state(y, output[:, : self.class_count])
         return self.get_metrics_result()
 
 

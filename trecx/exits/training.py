@@ -1,6 +1,7 @@
 """The training loop: epochs, checkpoints, resuming, logs."""
 
 import csv
+import hashlib
 import io
 import time
 from collections.abc import Callable
@@ -66,11 +67,16 @@ def train(
     keras.utils.set_random_seed(seed)
     method = make_method(recipe)
     classes = len(data.labels)
+    base_digest = None if base is None else _digest(base)
+    if method.needs_trained_base and base is None:
+        raise InputError(
+            f"method {recipe.method!r} adds exits to a trained network: give one to start from"
+        )
     network = method.graft(base if base is not None else task.build(classes), recipe.exits)
     model = joint_model(network, method, recipe, classes)
     variables = [*model.variables, *model.optimizer.variables]
 
-    identity = _identity(task, recipe, data, seed)
+    identity = {**_identity(task, recipe, data, seed), "base": base_digest}
     state = checkpoint.Checkpoint(identity)
     if resume and (run_dir / CHECKPOINT_FILE).exists():
         state = checkpoint.load(run_dir / CHECKPOINT_FILE, identity, variables)
@@ -184,7 +190,7 @@ def _held_out_quality(model: JointModel, method, samples: Samples) -> dict[str, 
     """Quality of every output on samples that are not trained on (for the log only)."""
     outputs = predict(model, samples)
     return {
-        f"calibration_{name}_{method.figure}": method.quality(output, samples)
+        f"calibration_{name}_{method.figure}": method.quality(output, samples, model.class_count)
         for name, output in zip(output_names(len(outputs) - 1), outputs, strict=True)
     }
 
@@ -197,6 +203,14 @@ def _identity(task: Task, recipe: Recipe, data: DataSplits, seed: int) -> dict[s
         "seed": seed,
         "backend": keras.backend.backend(),
     }
+
+
+def _digest(model: keras.Model) -> str:
+    """Hash of a network's weights."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
 
 
 def _check(recipe: Recipe, data: DataSplits, run_dir: Path, resume: bool) -> None:

@@ -66,7 +66,7 @@ def convert(
             f"output_order must name each of {len(model.outputs)} outputs once, got {order}"
         )
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        _save(tf, model, order, folder)
+        _save(tf, _express_lone_norms(tf.keras, model), order, folder)
         content = _quantise(tf, folder, representative)
         return ConvertedModel(content, _output_tensors(tf, content, len(order)))
 
@@ -100,12 +100,66 @@ def _check_representative(model, data: np.ndarray) -> np.ndarray:
     return data
 
 
+def _express_lone_norms(keras, model):
+    """Replace batch norms that no convolution can absorb by 1x1 depthwise convolutions.
+
+    The converter folds a batch norm into the layer before it. Behind a ReLU, an addition or a
+    pooling it would emit MUL and ADD; the same scale and shift for each channel is a depthwise
+    convolution, exactly.
+    """
+    lone = [
+        layer.name
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+        and len(layer.output.shape) == 4
+        and not _foldable(keras, layer)
+    ]
+    if not lone:
+        return model
+
+    class Affine(keras.layers.DepthwiseConv2D):
+        def call(self, inputs, training=None, mask=None):  # As a batch norm is called.
+            return super().call(inputs)
+
+    def replace(operation):
+        if operation.name in lone:
+            return Affine(1, name=operation.name)
+        return operation.__class__.from_config(operation.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=replace)
+    for layer in model.layers:
+        if layer.weights:  # An input layer may have got another name.
+            weights = _scale_and_shift(layer) if layer.name in lone else layer.get_weights()
+            copy.get_layer(layer.name).set_weights(weights)
+    return copy
+
+
+def _foldable(keras, norm) -> bool:
+    before = norm.input._keras_history.operation
+    linear = getattr(before, "activation", None) is keras.activations.linear
+    return linear and len(before._outbound_nodes) == 1
+
+
+def _scale_and_shift(norm) -> list[np.ndarray]:
+    """Kernel (1, 1, channels, 1) and bias (channels,) that compute a batch norm."""
+    mean, variance = (np.asarray(v) for v in (norm.moving_mean, norm.moving_variance))
+    scale = 1 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        scale = scale * np.asarray(norm.gamma)
+    shift = -mean * scale
+    if norm.center:
+        shift = shift + np.asarray(norm.beta)
+    return [scale.reshape(1, 1, -1, 1), shift]
+
+
 def _save(tf, model, order: list[int], folder: str) -> None:
     """Save with batch 1 and outputs named by position, which the flatbuffer's signature keeps."""
     shape = (1, *model.inputs[0].shape[1:])
 
     # With a dynamic batch, Flatten would become SHAPE, STRIDED_SLICE, PACK and RESHAPE.
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="input")])
+    @tf.function(
+        input_signature=[tf.TensorSpec(shape, tf.float32, name="input")], autograph=False
+    )
     def serve(inputs):
         outputs = model(inputs, training=False)
         outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]

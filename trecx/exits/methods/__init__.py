@@ -6,8 +6,12 @@ A method is one module and one row in `METHODS`. See `trecx.exits.methods.method
 from trecx.errors import InputError
 from trecx.exits.methods.autoencoder import Autoencoder
 from trecx.exits.methods.base import Base
+from trecx.exits.methods.branchynet import BranchyNet
 from trecx.exits.methods.distilled import Distilled
+from trecx.exits.methods.eenet import EENet
 from trecx.exits.methods.method import Method
+from trecx.exits.methods.pteenet import PTEENet
+from trecx.exits.methods.sdn import ShallowDeep
 from trecx.exits.methods.t_recx import TRecx
 from trecx.task import Recipe, nearest
 
@@ -15,6 +19,10 @@ METHODS: dict[str, type[Method]] = {
     "base": Base,
     "autoencoder": Autoencoder,
     "t-recx": TRecx,
+    "eenet": EENet,
+    "pteenet": PTEENet,
+    "branchynet": BranchyNet,
+    "sdn": ShallowDeep,
     "distilled": Distilled,
 }
 

@@ -18,7 +18,7 @@ class Autoencoder(Method):
     def loss(self, target, outputs, exits, progress):
         return ops.mean(ops.square(outputs[-1] - target))
 
-    def quality(self, output, samples):
+    def quality(self, output, samples, classes):
         """Area under the ROC curve of the reconstruction error, label 1 being an anomaly."""
         inputs = samples.inputs(slice(None))
         errors = np.mean((output - inputs) ** 2, axis=tuple(range(1, inputs.ndim)))

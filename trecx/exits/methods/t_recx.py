@@ -20,7 +20,12 @@ class TRecx(Method):
             network.release_assists()
 
     def loss(self, target, outputs, exits, progress):
-        total = cross_entropy(target, outputs[-1])
-        for spec, output in zip(exits, outputs, strict=False):
-            total = total + spec.loss_weight * cross_entropy(target, output)
-        return total
+        return weighted_cross_entropy(target, outputs, exits)
+
+
+def weighted_cross_entropy(target, outputs, exits):
+    """Cross-entropy of the final output plus that of each exit times its loss weight."""
+    total = cross_entropy(target, outputs[-1])
+    for spec, output in zip(exits, outputs, strict=False):
+        total = total + spec.loss_weight * cross_entropy(target, output)
+    return total
