@@ -52,20 +52,6 @@ class _OneLineErrors(click.Group):
                 raise
             _fail(f"{error.filename}: {error.strerror}", 2)
 
-    def resolve_command(self, ctx, args):
-        """As click's, with the nearest command named when there is no such one."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib
-
-            if "Did you mean" in error.message:  # newer versions of click do it themselves
-                raise
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            if close:
-                error.message += f" Did you mean {close[0]!r}?"
-            raise
-
 
 def _fail(message: str, code: int) -> None:
     click.echo(f"error: {_one_line(message)}", err=True)
