@@ -54,7 +54,7 @@ class BenefitCurve:
     reference: "full" or "base", whose test accuracy is `reference_accuracy`.
     picks, readings: one for each of `LOSSES`; None where no setting is that accurate.
     segment_accuracy: of each segment's answer on all test samples.
-    area: mean of the best accuracy over relative costs from `area_from` to 1.
+    area: mean of the best accuracy over relative costs from `area_from` to 1, see `best_accuracy`.
     draws: the figures in every resample, for paired differences; not in the JSON.
     """
 
@@ -72,7 +72,13 @@ class BenefitCurve:
     readings: tuple[Estimate | None, ...]
     area: Estimate
     area_from: float
+    classes: int
     draws: Draws = field(repr=False)
+
+    def accuracy_at(self, costs: np.ndarray) -> np.ndarray:
+        """Best accuracy on the test samples for each relative cost; see `best_accuracy`."""
+        found = np.array([(p.cost, p.accuracy.value) for p in self.points])
+        return best_accuracy(found[:, 0], found[:, 1], costs, 1 / self.classes)
 
     def to_json(self) -> dict:
         skipped = {"draws"}
@@ -115,10 +121,11 @@ def benefit_curve(
     base = test.base_correct() if reference == "base" else test.correct()[-1]
     figures = _Resampled(on_test, [*settings, *picked], base, costs.reference, resamples)
 
-    low = costs.stop[0] / costs.reference if area_from is None else area_from
+    low = min(costs.stop[0] / costs.reference if area_from is None else area_from, 1.0)
     count = len(settings)
-    area_draws = _areas(figures.costs[:, :count], figures.accuracies[:, :count], low)
-    area = _areas(figures.cost[None, :count], figures.accuracy[None, :count], low)[0]
+    guess = 1 / test.classes
+    area_draws = _areas(figures.costs[:, :count], figures.accuracies[:, :count], low, guess)
+    area = _areas(figures.cost[None, :count], figures.accuracy[None, :count], low, guess)[0]
     column = iter(range(count, count + len(picked)))
     picks, reductions = [], []
     for loss, setting in zip(LOSSES, chosen, strict=True):
@@ -141,6 +148,7 @@ def benefit_curve(
         readings=tuple(figures.reading(count, loss) for loss in LOSSES),
         area=_estimate(float(area), area_draws, resamples),
         area_from=low,
+        classes=test.classes,
         draws=Draws(area_draws, tuple(reductions)),
     )
 
@@ -220,19 +228,28 @@ def _thinned(settings: list[Setting]) -> list[Setting]:
     return [settings[i] for i in kept]
 
 
-def _areas(costs: np.ndarray, accuracies: np.ndarray, low: float) -> np.ndarray:
-    """Mean over a grid of costs c in low..1 of the best accuracy at a cost of at most c: (R,).
+def best_accuracy(
+    costs: np.ndarray, accuracies: np.ndarray, grid: np.ndarray, guess: float
+) -> np.ndarray:
+    """Best accuracy for a mean cost of at most each of `grid`: (len(grid),).
 
-    Where nothing is that cheap, the cheapest setting stands in.
+    costs, accuracies: of the settings, (n,). guess: accuracy of answering at random, which costs
+    nothing. Below the cheapest setting a share of the inputs is answered so: a network whose
+    exits are dear is not credited with an accuracy that it cannot reach there.
     """
-    grid = np.linspace(low, 1.0, _GRID) + 1e-6
-    result = np.empty(len(costs))
-    for i, (cost, accuracy) in enumerate(zip(costs, accuracies, strict=True)):
-        order = np.argsort(cost, kind="stable")
-        best = np.maximum.accumulate(accuracy[order])
-        position = np.searchsorted(cost[order], grid, side="right") - 1
-        result[i] = best[np.maximum(position, 0)].mean()
-    return result
+    order = np.argsort(costs, kind="stable")
+    ordered = costs[order]
+    best = np.maximum.accumulate(accuracies[order])
+    position = np.searchsorted(ordered, grid + 1e-6, side="right") - 1
+    mixed = guess + (best[0] - guess) * np.minimum(grid / ordered[0], 1.0)
+    return np.where(position < 0, mixed, best[np.maximum(position, 0)])
+
+
+def _areas(costs: np.ndarray, accuracies: np.ndarray, low: float, guess: float) -> np.ndarray:
+    """Mean of `best_accuracy` over costs in low..1: (R,) for costs, accuracies (R, n)."""
+    grid = np.linspace(low, 1.0, _GRID)
+    rows = zip(costs, accuracies, strict=True)
+    return np.array([best_accuracy(c, a, grid, guess).mean() for c, a in rows])
 
 
 def _estimate(value: float, draws: np.ndarray, resamples: Resamples) -> Estimate:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from trecx.errors import InputError
 from trecx.policies.benefit import LOSSES, BenefitCurve, paired_difference
 from trecx.policies.bootstrap import Estimate, Resamples
+from trecx.policies.evaluation import Evaluation
 from trecx.reports.accuracy import interval
 from trecx.reports.document import (
     SYNTHETIC,
@@ -21,16 +24,26 @@ from trecx.reports.document import (
 )
 from trecx.reports.svg import COLOURS, Line, Plot
 
+WIDEST = 1.25
+"""Costs beyond this multiple of the reference are left out of the picture."""
+
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One method. What is added, is added to the model without exits; None: unknown."""
+    """One method. What is added, is added to the model without exits; None: unknown.
+
+    group: the network that the policy runs on; entries of one group share a colour, and all
+    but the first are compared with the first.
+    fixed: the test figures of a method that is published with fixed thresholds.
+    """
 
     name: str
     curve: BenefitCurve
     parameters_added: int | None = None
     flash_added: int | None = None
     ram_added: int | None = None
+    group: str = ""
+    fixed: Evaluation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +63,35 @@ class BenefitReport:
             if len(values) > 1:
                 raise InputError(f"methods cannot be compared over different {what}: {values}")
 
-    def area_difference(self, entry: Entry) -> Estimate:
-        """Area of an entry minus that of the first, paired over the resamples."""
-        a, b = entry.curve, self.entries[0].curve
+    def area_difference(self, entry: Entry, other: Entry | None = None) -> Estimate:
+        """Area of an entry minus that of another (the first), paired over the resamples."""
+        a, b = entry.curve, (other or self.entries[0]).curve
         value = a.area.value - b.area.value
         return paired_difference(a.draws.area, b.draws.area, value, self.resamples)
 
-    def reduction_difference(self, entry: Entry, i: int) -> Estimate | None:
-        """Reduction of an entry's pick at LOSSES[i] minus that of the first entry's, paired."""
-        a, b = entry.curve, self.entries[0].curve
+    def reduction_difference(
+        self, entry: Entry, i: int, other: Entry | None = None
+    ) -> Estimate | None:
+        """Reduction of an entry's pick at LOSSES[i] minus that of another's (the first), paired."""
+        a, b = entry.curve, (other or self.entries[0]).curve
         if a.picks[i] is None or b.picks[i] is None:
             return None
         value = a.picks[i].reduction.value - b.picks[i].reduction.value
         return paired_difference(
             a.draws.reductions[i], b.draws.reductions[i], value, self.resamples
         )
+
+    def share_ahead(self, entry: Entry) -> float:
+        """Share of the costs from the area's start to 100 % at which an entry is at least as
+        accurate as the first."""
+        grid = np.linspace(entry.curve.area_from, 1.0, 400)
+        first = self.entries[0].curve.accuracy_at(grid)
+        return float(np.mean(entry.curve.accuracy_at(grid) >= first - 1e-9))
+
+    def rivals(self) -> list[tuple[Entry, Entry]]:
+        """(entry, first entry of its group) for every other policy on the same network."""
+        first = {e.group: e for e in reversed(self.entries) if e.group}
+        return [(e, first[e.group]) for e in self.entries if e.group and first[e.group] is not e]
 
     def to_json(self) -> dict:
         methods = [
@@ -74,9 +101,11 @@ class BenefitReport:
                 "flash_added": e.flash_added,
                 "ram_added": e.ram_added,
                 "area_minus_first": asdict(self.area_difference(e)),
+                "share_ahead_of_first": self.share_ahead(e),
                 "reduction_minus_first": [
                     None if d is None else asdict(d) for d in self._reduction_differences(e)
                 ],
+                "fixed": None if e.fixed is None else e.fixed.to_json(),
                 "curve": e.curve.to_json(),
             }
             for e in self.entries
@@ -87,6 +116,16 @@ class BenefitReport:
             "synthetic_data": self.synthetic_data,
             "interval_level": self.resamples.level,
             "methods": methods,
+            "policies": [self._rivals_json(e, own) for e, own in self.rivals()],
+        }
+
+    def _rivals_json(self, entry: Entry, own: Entry) -> dict:
+        differences = self._reduction_differences(entry, own)
+        return {
+            "name": entry.name,
+            "against": own.name,
+            "area_difference": asdict(self.area_difference(entry, own)),
+            "reduction_differences": [None if d is None else asdict(d) for d in differences],
         }
 
     def document(self) -> Document:
@@ -109,6 +148,10 @@ class BenefitReport:
         blocks += [self._pick_table(), self._reading_table(), self._area_table()]
         if len(self.entries) > 1:
             blocks.append(self._difference_table())
+        if self.rivals():
+            blocks.append(self._rivals_table())
+        if any(e.fixed is not None for e in self.entries):
+            blocks.append(self._fixed_table())
         if any(e.ram_added is not None or e.parameters_added is not None for e in self.entries):
             blocks.append(self._added_table())
         blocks.append(
@@ -128,23 +171,37 @@ class BenefitReport:
 
     def svg(self) -> str:
         """The benefit curves; a single one with its band (several share most of theirs)."""
-        lines = [_line(e, len(self.entries) == 1) for e in self.entries]
-        xs = [x for line in lines for x, _ in line.points]
-        ys = [y for line in lines for _, y in (*line.points, *line.marks)]
-        ys += [y for line in lines for pair in line.band for y in pair]
+        lines = self._lines()
+        shown = [line for line, _ in lines if line.points]
+        xs = [x for line in shown for x, _ in line.points]
+        ys = [y for line in shown for _, y in (*line.points, *line.marks)]
+        ys += [y for line in shown for pair in line.band for y in pair]
         curve = self.entries[0].curve
         reference = 100 * curve.reference_accuracy.value
         plot = Plot(
-            (min(xs), max(*xs, 100.0)),
-            (min(*ys, reference), max(*ys, reference)),
+            (min([*xs, 100.0]), max([*xs, 100.0])),
+            (min([*ys, reference]), max([*ys, reference])),
             f"mean {curve.cost_unit}, % of the reference",
             "test accuracy, %",
         )
         plot.horizontal(reference, f"{curve.reference} model {reference:.2f} %")
         plot.vertical(100.0)
-        for i, line in enumerate(lines):
-            plot.line(line, COLOURS[i % len(COLOURS)])
+        for line, colour in lines:
+            plot.line(line, colour)
         return plot.svg(self.title)
+
+    def _lines(self) -> list[tuple[Line, str]]:
+        """The curve of every entry and its colour."""
+        groups = list(dict.fromkeys(e.group or e.name for e in self.entries))
+        rivals = [entry for entry, _ in self.rivals()]
+        alone = len(self.entries) == 1
+        return [
+            (
+                _line(e, with_band=alone, dashed=e in rivals),
+                COLOURS[groups.index(e.group or e.name) % len(COLOURS)],
+            )
+            for e in self.entries
+        ]
 
     def _accuracy_table(self) -> Table:
         depth = max(len(e.curve.segment_accuracy) for e in self.entries)
@@ -186,13 +243,15 @@ class BenefitReport:
                 e.name,
                 interval(e.curve.area),
                 interval(self.area_difference(e), unit="points") if i else "",
+                percent(self.share_ahead(e)) if i else "",
             )
             for i, e in enumerate(self.entries)
         )
         start = percent(self.entries[0].curve.area_from)
         title = f"Area: mean of the best accuracy over costs from {start} to 100 %"
-        columns = ("method", "area", f"minus {self.entries[0].name}")
-        return Table(columns, rows, frozenset({1, 2}), title)
+        first = self.entries[0].name
+        columns = ("method", "area", f"minus {first}", f"at least {first} on")
+        return Table(columns, rows, frozenset({1, 2, 3}), title)
 
     def _difference_table(self) -> Table:
         rows = tuple(
@@ -203,8 +262,39 @@ class BenefitReport:
         title = f"Reduction of the picks minus that of {self.entries[0].name}"
         return Table(columns, rows, frozenset(range(1, 1 + len(LOSSES))), title)
 
-    def _reduction_differences(self, entry: Entry) -> list[Estimate | None]:
-        return [self.reduction_difference(entry, i) for i in range(len(LOSSES))]
+    def _reduction_differences(
+        self, entry: Entry, other: Entry | None = None
+    ) -> list[Estimate | None]:
+        return [self.reduction_difference(entry, i, other) for i in range(len(LOSSES))]
+
+    def _rivals_table(self) -> Table:
+        rows = tuple(
+            (
+                e.name,
+                own.curve.policy,
+                *(interval(d, 1, "points") for d in self._reduction_differences(e, own)),
+                interval(self.area_difference(e, own), unit="points"),
+            )
+            for e, own in self.rivals()
+        )
+        columns = ("method", "instead of", *(f"{loss:g}" for loss in LOSSES), "area")
+        title = "Another exit policy on the same network: reduction of the picks gained"
+        return Table(columns, rows, frozenset(range(2, 3 + len(LOSSES))), title)
+
+    def _fixed_table(self) -> Table:
+        rows = tuple(
+            (
+                e.name,
+                interval(e.fixed.accuracy),
+                interval(e.fixed.reduction),
+                " / ".join(percent(rate.value) for rate in e.fixed.exit_rates[:-1]),
+            )
+            for e in self.entries
+            if e.fixed is not None
+        )
+        columns = ("method", "accuracy", "reduction", "stop at the exits")
+        title = "With the thresholds of the publication, without calibration"
+        return Table(columns, rows, frozenset({1, 2, 3}), title)
 
     def _added_table(self) -> Table:
         def cell(value: int | None) -> str:
@@ -228,16 +318,18 @@ _COMMON = {
 }
 
 
-def _line(entry: Entry, with_band: bool) -> Line:
-    points = [(100 * p.cost, p.accuracy.scaled(100)) for p in entry.curve.points]
+def _line(entry: Entry, with_band: bool, dashed: bool) -> Line:
+    points = [p for p in entry.curve.points if p.cost <= WIDEST]
     marks = [
         (100 * (1 - p.reduction.value), 100 * p.accuracy.value)
         for p in entry.curve.picks
-        if p is not None
+        if p is not None and 1 - p.reduction.value <= WIDEST
     ]
+    beyond = "" if points else f" (above {100 * WIDEST:g} %)"
     return Line(
-        entry.name,
-        tuple((x, a.value) for x, a in points),
-        tuple((a.low, a.high) for _, a in points) if with_band else (),
+        entry.name + beyond,
+        tuple((100 * p.cost, 100 * p.accuracy.value) for p in points),
+        tuple((100 * p.accuracy.low, 100 * p.accuracy.high) for p in points) if with_band else (),
         tuple(marks),
+        dashed,
     )

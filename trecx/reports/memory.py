@@ -95,6 +95,6 @@ class MemoryReport:
             plot.box(Box(b.first, b.last + 1, b.offset, b.offset + b.size, colour, tooltip, name))
         for k, step in enumerate(self.boundaries):
             plot.vertical(step, f"exit {k + 1}")
-        kinds = dict.fromkeys(b.kind for b in self.buffers)
-        plot.legend = [(kind, KIND_COLOURS.get(kind, COLOURS[3])) for kind in kinds]
+        for kind in dict.fromkeys(b.kind for b in self.buffers):
+            plot.key(kind, KIND_COLOURS.get(kind, COLOURS[3]))
         return plot.svg(f"Arena of {self.model}")

@@ -18,6 +18,7 @@ svg.trecx .axis { stroke: currentColor; fill: none; }
 svg.trecx .grid { stroke: currentColor; stroke-opacity: 0.15; }
 svg.trecx .dash { stroke: currentColor; stroke-opacity: 0.6; stroke-dasharray: 5 4; fill: none; }
 """
+_DASHES = ' stroke-dasharray="6 3"'
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Line:
     points: tuple[tuple[float, float], ...]
     band: tuple[tuple[float, float], ...] = ()
     marks: tuple[tuple[float, float], ...] = ()
+    dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Plot:
         self.left, self.right, self.top, self.bottom = 70, 16, 14, 46
         self.x_range, self.y_range = _widened(x_range), _widened(y_range)
         self.body: list[str] = []
-        self.legend: list[tuple[str, str]] = []
+        self.legend: list[tuple[str, str, bool]] = []
         self._axes(x_label, y_label)
 
     def x(self, value: float) -> float:
@@ -79,14 +81,19 @@ class Plot:
             self.body.append(f'<polygon points="{path}" fill="{colour}" fill-opacity="0.13"/>')
         self.body.append(
             f'<polyline points="{self._path(line.points)}" fill="none" stroke="{colour}" '
-            f'stroke-width="2"><title>{escape(line.name)}</title></polyline>'
+            f'stroke-width="2"{_DASHES if line.dashed else ""}>'
+            f"<title>{escape(line.name)}</title></polyline>"
         )
         for x, y in line.marks:
             self.body.append(
                 f'<circle cx="{self.x(x)}" cy="{self.y(y)}" r="4" fill="{colour}">'
                 f"<title>{escape(line.name)}: {x:.4g}, {y:.4g}</title></circle>"
             )
-        self.legend.append((line.name, colour))
+        self.key(line.name, colour, line.dashed)
+
+    def key(self, name: str, colour: str, dashed: bool = False) -> None:
+        """Add a name to the legend."""
+        self.legend.append((name, colour, dashed))
 
     def box(self, box: Box) -> None:
         x, y = self.x(box.x0), self.y(box.y1)
@@ -119,11 +126,14 @@ class Plot:
     def svg(self, title: str) -> str:
         """The picture; the legend stands below the frame, in as many rows as it needs."""
         parts, x, y = [], self.left, self.height + 6
-        for name, colour in self.legend:
+        for name, colour, dashed in self.legend:
             width = 30 + 7 * len(name)
             if x > self.left and x + width > self.width:
                 x, y = self.left, y + 20
-            parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{colour}"/>')
+            parts.append(
+                f'<path d="M{x} {y + 6}h14" stroke="{colour}" stroke-width="4"'
+                f"{_DASHES if dashed else ''}/>"
+            )
             parts.append(f'<text x="{x + 18}" y="{y + 10}">{escape(name)}</text>')
             x += width
         height = y + 22 if self.legend else self.height

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from trecx.reports.document import Document, Facts, Figure, Note, Table
@@ -29,9 +29,11 @@ def to_text(document: Document) -> str:
     return "".join(line + "\n" for _, line in _lines(document))
 
 
-def to_markdown(document: Document, level: int = 1) -> str:
-    """GitHub-flavoured Markdown. level: of the title's heading."""
+def to_markdown(document: Document, level: int = 1, pictures: Sequence[str] = ()) -> str:
+    """GitHub-flavoured Markdown. level: of the title's heading. pictures: where the SVG files of
+    the document's figures are, in their order; without them a figure is its caption."""
     parts = ["#" * level + " " + document.title]
+    files = iter(pictures)
     for block in document.blocks:
         match block:
             case Table():
@@ -45,7 +47,9 @@ def to_markdown(document: Document, level: int = 1) -> str:
             case Note(text):
                 parts.append(text)
             case Figure(_, caption):
-                parts.append(f"*Figure: {caption}*")
+                file = next(files, None)
+                link = "" if file is None else f"![{caption}]({file})\n\n"
+                parts.append(f"{link}*Figure: {caption}*")
     return "\n\n".join(parts) + "\n"
 
 
