@@ -1,18 +1,22 @@
 """Fuzz the reader, the importer, cut and link with mutated real files.
 
-    python -m tests.fuzz_tflite --cases 100000 --seed 1 [--save tests/data/fuzz]
+    python -m tests.fuzz_tflite --cases 100000 --seed 1 [--save FOLDER] [--corpus FILE]
 
 A case passes when every stage either works or raises an `InputError`, within the limits on time and
-memory. The others are printed, and saved as seed_case.tflite; the corpus in tests/data/fuzz is what
-earlier runs found, and a test runs all of it.
+memory. The others are printed, and saved in FOLDER. The corpus tests/data/fuzz_corpus.tar.xz, all
+of which a test runs, holds the files that once failed and one file for each way in which a stage
+refuses its input; --corpus writes a new one.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import io
+import re
 import resource
 import sys
+import tarfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -30,6 +34,8 @@ from trecx.tflite.model import write_model
 from trecx.tflite.tidy import exact_concatenations
 
 DATA = Path(__file__).parent / "data"
+CORPUS = DATA / "fuzz_corpus.tar.xz"
+LARGEST_IN_CORPUS = 8000
 SECONDS_A_CASE = 5.0
 MEMORY_LIMIT = 2 << 30
 
@@ -57,15 +63,15 @@ def mutated(original: bytes, random: np.random.Generator) -> bytes:
     return write_model(model)
 
 
-def run_case(data: bytes, partner: Sequence[bytes]) -> str:
-    """Send one file through every stage; the name of the first stage that refused it, or "all".
+def run_case(data: bytes, partner: Sequence[bytes]) -> dict[str, str]:
+    """Send one file through every stage; the message of each stage that refused it.
 
     partner: segments with which the file is linked, as the first and as the last one.
     """
     try:
         model = read_model(data)
-    except InputError:
-        return "read"
+    except InputError as error:
+        return {"read": str(error)}
     stages: list[tuple[str, Callable[[], object]]] = [
         ("write", lambda: read_model(write_model(model))),
         ("import", lambda: graph_from_model(read_model(data))),
@@ -76,13 +82,13 @@ def run_case(data: bytes, partner: Sequence[bytes]) -> str:
         ("link first", lambda: link([data, partner[1]], [POLICY])),
         ("link last", lambda: link([partner[0], data], [POLICY])),
     ]
-    first = "all"
+    refused = {}
     for name, stage in stages:
         try:
             stage()
-        except InputError:
-            first = name if first == "all" else first
-    return first
+        except InputError as error:
+            refused[name] = str(error)
+    return refused
 
 
 def _cut_first(data: bytes, model) -> None:
@@ -97,11 +103,15 @@ def _cut_first(data: bytes, model) -> None:
 
 
 def fuzz(
-    cases: int, seed: int, failed: Callable[[str, bytes, str], None]
+    cases: int,
+    seed: int,
+    failed: Callable[[str, bytes, str], None],
+    refused: Callable[[bytes, dict[str, str]], None] = lambda data, messages: None,
 ) -> collections.Counter[str]:
     """Run `cases` mutated files; `failed(name, data, why)` for each that breaks the rule.
 
-    Returns how many files got as far as which stage.
+    refused: called with each other file and the stages' messages. Returns how many files were
+    refused by which stage first.
     """
     files = seeds()
     named = dict(files)
@@ -113,7 +123,9 @@ def fuzz(
         data = mutated(original, random)
         start = time.perf_counter()
         try:
-            outcomes[run_case(data, partner)] += 1
+            messages = run_case(data, partner)
+            outcomes[next(iter(messages), "none")] += 1
+            refused(data, messages)
         except Exception:
             failed(f"{name}_{seed}_{case}", data, traceback.format_exc())
             outcomes["crash"] += 1
@@ -123,11 +135,32 @@ def fuzz(
     return outcomes
 
 
+def _pattern(message: str) -> str:
+    """A message without its names and numbers."""
+    return re.sub(r"'[^']*'|\[[^]]*\]|-?\d+(\.\d+)?", "_", message)[:60]
+
+
+def write_corpus(path: Path, files: Sequence[bytes]) -> None:
+    """A tar.xz with the same bytes for the same files; alike files compress well."""
+    with tarfile.open(path, "w:xz") as archive:
+        for number, data in enumerate(files):
+            entry = tarfile.TarInfo(f"{number:03}.tflite")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+def read_corpus(path: Path = CORPUS) -> dict[str, bytes]:
+    """The files of a corpus by name."""
+    with tarfile.open(path) as archive:
+        return {m.name: archive.extractfile(m).read() for m in archive.getmembers()}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save", type=Path, help="folder for the files that fail")
+    parser.add_argument("--corpus", type=Path, help="write a corpus of refused files")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     failures = 0
@@ -140,8 +173,17 @@ def main() -> int:
             options.save.mkdir(parents=True, exist_ok=True)
             (options.save / f"{name}.tflite").write_bytes(data)
 
+    corpus: dict[str, bytes] = {}
+
+    def refused(data: bytes, messages: dict[str, str]) -> None:
+        if len(data) <= LARGEST_IN_CORPUS:
+            for stage, message in messages.items():
+                corpus.setdefault(f"{stage}: {_pattern(message)}", data)
+
     start = time.perf_counter()
-    outcomes = fuzz(options.cases, options.seed, failed)
+    outcomes = fuzz(options.cases, options.seed, failed, refused)
+    if options.corpus:
+        write_corpus(options.corpus, sorted(set(corpus.values())))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"{options.cases} cases in {time.perf_counter() - start:.0f} s, peak {peak} MiB,")
     print(f"{failures} failures; refused first by: {dict(outcomes)}")

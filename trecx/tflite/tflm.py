@@ -47,8 +47,8 @@ _RESOLVER_METHODS = {
 
 _BYTES_A_LINE = 12
 
-# Runs in a process of its own: TFLM reports on the standard streams and may end the process. What
-# it reports is tried, as some versions need a few bytes more.
+# Runs in a process of its own: TFLM reports on the standard streams and may end the process. It
+# does not report what it needs while planning, so the smallest arena that works is searched.
 _MEASURE = r"""
 import json, os, re, sys, tempfile
 from tflite_micro.python.tflite_micro import runtime
@@ -67,18 +67,23 @@ os.dup2(report.fileno(), 2)
 made.print_allocations()
 report.seek(0)
 parts = dict(re.findall(r"Arena allocation (\w+) (\d+) bytes", report.read().decode()))
-size = int(parts["total"])
-size += -size % 16
-for _ in range(64):
+
+def works(size):
     try:
         interpreter(size)
-        break
     except Exception:
-        size += 16
-else:
-    sys.exit("it needs far more than the arena it reports")
+        return False
+    return True
+
+low = int(parts["total"]) // 16 * 16 - 16
+high = low + 32
+while not works(high):
+    low, high = high, 2 * high
+while high - low > 16:
+    middle = (low + high) // 32 * 16
+    low, high = (low, middle) if works(middle) else (middle, high)
 open(sys.argv[2], "w").write(json.dumps(
-    {"total": size, "activations": int(parts["head"]), "persistent": int(parts["tail"])}))
+    {"total": high, "activations": int(parts["head"]), "persistent": int(parts["tail"])}))
 """
 
 
@@ -86,8 +91,9 @@ open(sys.argv[2], "w").write(json.dumps(
 class Arena:
     """Bytes of a TFLM arena on a 64-bit host; a 32-bit target needs less, its pointers are shorter.
 
-    total: an arena that works, a multiple of 16. activations, persistent: its two parts
-    as TFLM reports them (tensors and scratch buffers; kernels' and interpreter's data).
+    total: the smallest arena that works, a multiple of 16. activations: tensors and scratch
+    buffers; persistent: the kernels' and the interpreter's data, both as TFLM reports them. In
+    a small model, planning needs more than the two together.
     """
 
     total: int
