@@ -3,35 +3,53 @@
 
 typedef trecx_depthwise_conv2d_s8_3x3_params params_t;
 
-/* Parts of the scratch memory, and what is derived from the parameters. */
+/* Parts of the scratch memory, and what is derived from the parameters.
+ * image: where the image's first row begins in a strip; image_rows: rows of it that are read.
+ * zero: four bytes of the input's zero point, which lie left and right of the image. */
 typedef struct {
   uint32_t *strip; /* [4 channels][rows][words] */
+  uint32_t *image;
+  int32_t image_rows;
   int32_t rows, words, outputs;
   trecx_depthwise_entry *entries; /* [4] */
-  int8_t *zero; /* four bytes of the input's zero point: what lies left and right of the image */
+  int8_t *zero;
 } state;
 
-static uint32_t lanes(int32_t low, int32_t high) {
-  return (uint32_t)(uint16_t)low | (uint32_t)high << 16;
+static uint32_t lanes(uint32_t low, uint32_t high) {
+  return (low & 0xFFFFu) | high << 16;
+}
+
+/* The taps of a row as lanes (0, 1) and (1, 2), doubled. */
+static void prepare_weights(const int8_t *w, uint32_t taps[3][2]) {
+  const uint32_t first = trecx_load32(w), second = trecx_load32(w + 4);
+  const uint32_t w02 = trecx_lanes_02(first), w13 = trecx_lanes_13(first);
+  const uint32_t w46 = trecx_lanes_02(second), w57 = trecx_lanes_13(second);
+  taps[0][0] = trecx_double_lanes(lanes(w02, w13));
+  taps[0][1] = trecx_double_lanes(lanes(w13, w02 >> 16));
+  taps[1][0] = trecx_double_lanes(lanes(w13 >> 16, w46));
+  taps[1][1] = trecx_double_lanes(lanes(w46, w57));
+  taps[2][0] = trecx_double_lanes(lanes(w46 >> 16, w57 >> 16));
+  taps[2][1] = trecx_double_lanes(lanes(w57 >> 16, (uint32_t)w[8]));
 }
 
 static void prepare_channel(const params_t *p, int32_t channel, trecx_depthwise_entry *e) {
-  const int8_t *const w = p->weights + 9 * channel;
   const int32_t *const constants = p->constants + 2 * channel;
-  for (int32_t i = 0; i < 6; i++) e->bias[i] = 2 * trecx_dsp_bias(constants);
-  for (int32_t ky = 0; ky < 3; ky++) {
-    e->weights[ky][0] = lanes(2 * w[3 * ky], 2 * w[3 * ky + 1]);
-    e->weights[ky][1] = lanes(2 * w[3 * ky + 1], 2 * w[3 * ky + 2]);
-  }
+  const int32_t bias = 2 * trecx_dsp_bias(constants);
+  for (int32_t i = 0; i < 6; i++) e->bias[i] = bias;
+  prepare_weights(p->weights + 9 * channel, e->weights);
   trecx_dsp_prepare_requant(constants, p->output_zero_point, &e->requant);
 }
 
 static void start(const params_t *p, state *s, void *scratch) {
-  const uint32_t fill = lanes(p->input_zero_point, p->input_zero_point);
+  const uint32_t fill =
+      lanes((uint32_t)(int32_t)p->input_zero_point, (uint32_t)(int32_t)p->input_zero_point);
   s->rows = (p->output_height - 1) * p->stride + 3;
   s->words = p->stride == 1 ? TRECX_STRIP_WORDS_1 : TRECX_STRIP_WORDS_2;
   s->outputs = p->stride == 1 ? TRECX_STRIP_OUTPUTS_1 : TRECX_STRIP_OUTPUTS_2;
   s->strip = scratch;
+  s->image = s->strip + p->pad_top * s->words;
+  s->image_rows = s->rows - p->pad_top;
+  if (s->image_rows > p->input_height) s->image_rows = p->input_height;
   s->entries = (trecx_depthwise_entry *)(s->strip + 4 * s->rows * s->words);
   s->zero = (int8_t *)(s->entries + 4);
   trecx_fill_bytes(s->zero, (int8_t)p->input_zero_point, 4);
@@ -40,64 +58,67 @@ static void start(const params_t *p, state *s, void *scratch) {
 }
 
 /* The last word of the strip before is the first of the next; the output may lie over its input. */
-static void keep_last_word(const state *s, uint32_t *to, int32_t rows) {
+static void keep_last_word(const state *s) {
   for (int32_t c = 0; c < 4; c++) {
-    uint32_t *row = to + c * s->rows * s->words;
-    for (int32_t y = 0; y < rows; y++, row += s->words) *row = row[s->words - 1];
+    uint32_t *row = s->image + c * s->rows * s->words;
+    for (int32_t y = 0; y < s->image_rows; y++, row += s->words) *row = row[s->words - 1];
   }
 }
 
 /* Spread the strip of outputs from column x on, in the channels from `input` on. */
 static void spread_strip(const params_t *p, const state *s, const int8_t *input, int32_t x) {
   const int32_t row_bytes = p->input_width * p->channels;
-  const int32_t below = s->rows - p->pad_top;
-  const int32_t rows = p->input_height < below ? p->input_height : below;
-  if (rows <= 0) return;
-  for (int32_t word = 0; word < s->words; word++) {
-    uint32_t *const to = s->strip + p->pad_top * s->words + word;
-    const int32_t a = x * p->stride - p->pad_left + 2 * word, b = a + 1;
-    const int32_t a_inside = a >= 0 && a < p->input_width;
-    const int32_t b_inside = b >= 0 && b < p->input_width;
-    if (word == 0 && x > 0) {
-      keep_last_word(s, to, rows);
-    } else if (a_inside || b_inside || p->output_width > s->outputs) {
-      const trecx_depthwise_column column = {.a = a_inside ? input + a * p->channels : s->zero,
-                                             .b = b_inside ? input + b * p->channels : s->zero,
-                                             .to = to,
-                                             .rows = rows,
-                                             .a_step = a_inside ? row_bytes : 0,
-                                             .b_step = b_inside ? row_bytes : 0,
-                                             .plane_bytes = 4 * s->rows * s->words};
-      if (p->stride == 1) {
-        trecx_depthwise_spread_1(&column);
-      } else {
-        trecx_depthwise_spread_2(&column);
-      }
-    } /* else a single strip: the word is still as it was filled */
+  int32_t word = 0, a = x * p->stride - p->pad_left;
+  trecx_depthwise_column column = {
+      .to = s->image, .rows = s->image_rows, .plane_bytes = 4 * s->rows * s->words};
+  if (s->image_rows <= 0) return;
+  if (x > 0) {
+    keep_last_word(s);
+    word = 1;
+  }
+  for (; word < s->words; word++) {
+    const int32_t left = a + 2 * word, right = left + 1;
+    const int32_t left_inside = left >= 0 && left < p->input_width;
+    const int32_t right_inside = right >= 0 && right < p->input_width;
+    /* With a single strip, what is outside is still as it was filled. */
+    if (!left_inside && !right_inside && p->output_width <= s->outputs) continue;
+    column.a = left_inside ? input + left * p->channels : s->zero;
+    column.a_step = left_inside ? row_bytes : 0;
+    column.b = right_inside ? input + right * p->channels : s->zero;
+    column.b_step = right_inside ? row_bytes : 0;
+    column.to = s->image + word;
+    if (p->stride == 1) {
+      trecx_depthwise_spread_1(&column);
+    } else {
+      trecx_depthwise_spread_2(&column);
+    }
   }
 }
 
 /* The channels from `first` to base + 3; the four from `base` on are spread. */
 static void channel_group(const params_t *p, const state *s, const int8_t *input, int8_t *output,
                           int32_t base, int32_t first) {
+  const int32_t skipped = first - base;
   const int32_t row_step = p->output_width * p->channels;
-  void (*const strip)(const trecx_depthwise_run *) =
-      p->stride == 1 ? trecx_depthwise_strip_1 : trecx_depthwise_strip_2;
-  for (int32_t c = first - base; c < 4; c++) prepare_channel(p, base + c, &s->entries[c]);
+  const int32_t plane = s->rows * s->words;
+  trecx_depthwise_run run = {.pixel_step = p->channels,
+                             .row_step = row_step,
+                             .strip_gap = 4 * (plane - p->output_height * p->stride * s->words),
+                             .output_gap = 1 - p->output_height * row_step,
+                             .channels = 4 - skipped,
+                             .strip = s->strip + skipped * plane,
+                             .entry = &s->entries[skipped]};
+  for (int32_t c = skipped; c < 4; c++) prepare_channel(p, base + c, &s->entries[c]);
   for (int32_t x = 0; x < p->output_width; x += s->outputs) {
     const int32_t left = p->output_width - x;
     spread_strip(p, s, input + base, x);
-    for (int32_t c = first - base; c < 4; c++) {
-      int8_t *const at = output + x * p->channels + base + c;
-      const trecx_depthwise_run run = {
-          .output = at,
-          .pixel_step = p->channels,
-          .entry_point = (left < s->outputs ? left : s->outputs) + (p->round_negatives ? 7 : 0),
-          .row_step = row_step,
-          .output_end = at + p->output_height * row_step,
-          .strip = s->strip + c * s->rows * s->words,
-          .entry = &s->entries[c]};
-      strip(&run);
+    run.output = output + x * p->channels + first;
+    run.output_end = run.output + p->output_height * row_step;
+    run.entry_point = (left < s->outputs ? left : s->outputs) + (p->round_negatives ? 7 : 0);
+    if (p->stride == 1) {
+      trecx_depthwise_strip_1(&run);
+    } else {
+      trecx_depthwise_strip_2(&run);
     }
   }
 }

@@ -39,6 +39,11 @@ static inline uint32_t trecx_add_lanes_13(uint32_t lanes, uint32_t bytes) {
   return sum;
 }
 
+/* Twice each lane. */
+static inline uint32_t trecx_double_lanes(uint32_t lanes) {
+  return (uint32_t)__sadd16((int16x2_t)lanes, (int16x2_t)lanes);
+}
+
 /* acc + a.low * b.low + a.high * b.high. */
 static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {
   int32_t sum;
@@ -84,6 +89,10 @@ static inline uint32_t trecx_add_lanes_02(uint32_t lanes, uint32_t bytes) {
 
 static inline uint32_t trecx_add_lanes_13(uint32_t lanes, uint32_t bytes) {
   return trecx_add_lanes_02(lanes, bytes >> 8);
+}
+
+static inline uint32_t trecx_double_lanes(uint32_t lanes) {
+  return (lanes & 0x7FFF7FFFu) << 1;
 }
 
 static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {

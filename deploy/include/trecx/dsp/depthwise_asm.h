@@ -9,9 +9,11 @@
 
 #define DEPTHWISE_BEGIN                          \
   "push {r4-r11, lr}\n\t"                        \
-  "sub sp, sp, #20\n\t"                          \
-  "ldm r0, {r1, r2, r3, r4, r5, r12, lr}\n\t"    \
-  "stm sp, {r1, r2, r3, r4, r5}\n"               \
+  "sub sp, sp, #32\n\t"                          \
+  "ldm r0, {r1-r10}\n\t"                         \
+  "stm sp, {r1-r8}\n\t"                          \
+  "mov r12, r9\n\t"                              \
+  "mov lr, r10\n"                                \
   "1:\n\t"                                       \
   "ldm.w lr!, {r0-r5}\n\t"
 
@@ -66,8 +68,9 @@
 #define DEPTHWISE_SIGNED(X, ADDRESS) \
   "add r11, r7, " X ", asr #31\n\t" DEPTHWISE_STORE(X, "r11", ADDRESS)
 
-/* BACK: bytes from the end of this row's inputs to the beginning of the next one's. */
-#define DEPTHWISE_NEXT_ROW(BACK)     \
+/* BACK: bytes from the end of this row's inputs to the beginning of the next one's. After the last
+ * row come the strip and the entry of the next channel. */
+#define DEPTHWISE_NEXT(BACK)         \
   "9:\n\t"                           \
   "ldrd r6, r7, [sp, #12]\n\t"       \
   "sub r12, r12, #" BACK "\n\t"      \
@@ -75,7 +78,18 @@
   "str r9, [sp]\n\t"                 \
   "cmp r9, r7\n\t"                   \
   "bne 1b\n\t"                       \
-  "add sp, sp, #20\n\t"              \
+  "add r8, sp, #20\n\t"              \
+  "ldm r8, {r0, r1, r2}\n\t"         \
+  "add r7, r7, #1\n\t"               \
+  "add r12, r12, r0\n\t"             \
+  "add r9, r9, r1\n\t"               \
+  "add lr, lr, #60\n\t"              \
+  "str r9, [sp]\n\t"                 \
+  "str r7, [sp, #16]\n\t"            \
+  "subs r2, r2, #1\n\t"              \
+  "str r2, [sp, #28]\n\t"            \
+  "bne 1b\n\t"                       \
+  "add sp, sp, #32\n\t"              \
   "pop {r4-r11, pc}\n\t"
 
 /* A strip of up to six outputs a row, stride 1. */
@@ -100,7 +114,7 @@ static __attribute__((naked, noinline)) void trecx_depthwise_strip_1(
       "43:\n\t" DEPTHWISE_SIGNED("r2", DEPTHWISE_AT_2)
       "42:\n\t" DEPTHWISE_SIGNED("r1", DEPTHWISE_AT_1)
       "41:\n\t" DEPTHWISE_SIGNED("r0", DEPTHWISE_AT_0)
-      DEPTHWISE_NEXT_ROW("32"));
+      DEPTHWISE_NEXT("32"));
 }
 
 /* A strip of up to four outputs a row, stride 2. */
@@ -120,7 +134,7 @@ static __attribute__((naked, noinline)) void trecx_depthwise_strip_2(
       "43:\n\t" DEPTHWISE_SIGNED("r2", DEPTHWISE_AT_2)
       "42:\n\t" DEPTHWISE_SIGNED("r1", DEPTHWISE_AT_1)
       "41:\n\t" DEPTHWISE_SIGNED("r0", DEPTHWISE_AT_0)
-      DEPTHWISE_NEXT_ROW("20"));
+      DEPTHWISE_NEXT("20"));
 }
 
 /* Lanes of the pixels at a (r1) and b (r2) in four channels, to four planes from r3 on; then the

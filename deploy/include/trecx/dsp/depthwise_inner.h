@@ -20,15 +20,21 @@ typedef struct {
   trecx_dsp_requant requant;
 } trecx_depthwise_entry;
 
-/* One channel of one strip. The assembly relies on the order of the fields.
+/* One strip in some neighbouring channels. The assembly relies on the order of the fields.
  * entry_point: outputs of the strip in a row, plus 7 if negative results need their own rounding.
- * output to output_end: in steps of row_step, a row each. */
+ * output to output_end, in steps of row_step: the first channel's rows.
+ * strip_gap: bytes from behind the rows of a channel's strip to the next channel's strip.
+ * output_gap: bytes from output_end to the next channel's output, negative.
+ * entry: of the first channel; the others follow. */
 typedef struct {
   int8_t *output;
   int32_t pixel_step;
   int32_t entry_point;
   int32_t row_step;
   const int8_t *output_end;
+  int32_t strip_gap;
+  int32_t output_gap;
+  int32_t channels;
   const uint32_t *strip;
   const trecx_depthwise_entry *entry;
 } trecx_depthwise_run;

@@ -6,28 +6,32 @@ static inline int32_t trecx_depthwise_lane(const uint32_t *words, int32_t index)
   return (int16_t)(words[index / 2] >> (index % 2 * 16));
 }
 
+static inline int8_t trecx_depthwise_sum(const trecx_depthwise_run *run,
+                                         const trecx_depthwise_entry *e, const uint32_t *rows,
+                                         int32_t words, int32_t first) {
+  int32_t sum = e->bias[0];
+  for (int32_t ky = 0; ky < 3; ky++, rows += words) {
+    sum += trecx_depthwise_lane(e->weights[ky], 0) * trecx_depthwise_lane(rows, first) +
+           trecx_depthwise_lane(e->weights[ky], 1) * trecx_depthwise_lane(rows, first + 1) +
+           trecx_depthwise_lane(e->weights[ky], 3) * trecx_depthwise_lane(rows, first + 2);
+  }
+  const int32_t offset = e->requant.offset + (run->entry_point >= 7 ? sum >> 31 : 0);
+  const int32_t y = trecx_smmlar(sum, e->requant.multiplier, offset) >> e->requant.shift;
+  return (int8_t)trecx_half_to_s8(y);
+}
+
 static inline void trecx_depthwise_strip(const trecx_depthwise_run *run, int32_t stride,
                                          int32_t words) {
   const int32_t outputs = run->entry_point % 7;
-  const trecx_depthwise_entry *const e = run->entry;
+  const int32_t bytes = (int32_t)(run->output_end - run->output);
   const uint32_t *rows = run->strip;
-  for (int8_t *output = run->output; output != run->output_end; output += run->row_step) {
-    for (int32_t i = 0; i < outputs; i++) {
-      int32_t sum = e->bias[i];
-      for (int32_t ky = 0; ky < 3; ky++) {
-        const uint32_t *const row = rows + ky * words;
-        const int32_t w0 = trecx_depthwise_lane(e->weights[ky], 0);
-        const int32_t w1 = trecx_depthwise_lane(e->weights[ky], 1);
-        const int32_t w2 = trecx_depthwise_lane(e->weights[ky], 3);
-        sum += w0 * trecx_depthwise_lane(row, i * stride) +
-               w1 * trecx_depthwise_lane(row, i * stride + 1) +
-               w2 * trecx_depthwise_lane(row, i * stride + 2);
+  for (int32_t c = 0; c < run->channels; c++, rows += run->strip_gap / 4) {
+    for (int32_t at = 0; at != bytes; at += run->row_step, rows += stride * words) {
+      for (int32_t i = 0; i < outputs; i++) {
+        run->output[c + at + i * run->pixel_step] =
+            trecx_depthwise_sum(run, &run->entry[c], rows, words, i * stride);
       }
-      const int32_t offset = e->requant.offset + (run->entry_point >= 7 ? sum >> 31 : 0);
-      const int32_t y = trecx_smmlar(sum, e->requant.multiplier, offset) >> e->requant.shift;
-      output[i * run->pixel_step] = (int8_t)trecx_half_to_s8(y);
     }
-    rows += stride * words;
   }
 }
 
