@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trecx.codegen.kernels.common import (
-    bias_values,
-    dot_overflow,
-    requantisation,
-    weight_sums,
-)
+from trecx.codegen.constraints import broken_rule
+from trecx.codegen.kernels.common import folded_bias, requantisation
+from trecx.codegen.lowering import Isa, KernelChoice
 from trecx.ir.graph import Operator
 from trecx.ir.quantize import activation_range
 
@@ -20,31 +17,35 @@ def round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def reason_against_requantisation(op: Operator) -> str | None:
+class MveChoice(KernelChoice):
+    """A Helium scheme. Subclasses implement `misfit` for operators that keep all rules."""
+
+    isa = Isa.MVE
+
+    def reason_against(self, op: Operator) -> str | None:
+        return broken_rule(op) or self.misfit(op)
+
+    def misfit(self, op: Operator) -> str | None:
+        """Why the scheme does not fit the operator; None when it does."""
+        raise NotImplementedError
+
+
+def left_shift(op: Operator) -> str | None:
     """Why the Helium epilogue (trecx/mve_arith.h) cannot requantise `op`; None when it can."""
     multiplier, shift = requantisation(op)
     left = np.flatnonzero((shift >= 0) & (multiplier != 0))
-    if left.size:
-        return (
-            f"the requantisation factor of output channel {left[0]} is not below one half; "
-            "the vector epilogue takes right shifts only"
-        )
-    return dot_overflow(op)
+    if not left.size:
+        return None
+    return (
+        f"the requantisation factor of output channel {left[0]} is not below one half; "
+        "the vector epilogue takes right shifts only"
+    )
 
 
 def right_shift_requantisation(op: Operator) -> tuple[np.ndarray, np.ndarray]:
     """(multipliers, shifts), shifts from -31 to -1; a zero multiplier gets shift -1."""
     multiplier, shift = requantisation(op)
     return multiplier, np.where(multiplier == 0, -1, shift).astype(np.int32)
-
-
-def folded_biases(op: Operator) -> np.ndarray:
-    """int32 array: bias - input zero point * sum of the weights, modulo 2^32.
-
-    With it, dot products take raw inputs, and the padding has the value of the zero point.
-    """
-    total = bias_values(op).astype(np.int64) - op.inputs[0].zero_point * weight_sums(op)[0]
-    return total.astype(np.int32)
 
 
 def corrects_ties(op: Operator) -> bool:
@@ -84,7 +85,7 @@ def packed_filters(
     multiplier, shift = right_shift_requantisation(op)
     slots = group * (records or -(-len(vectors) // group))
     filters = np.minimum(np.arange(slots), len(vectors) - 1)
-    requant = np.stack([folded_biases(op), multiplier, shift], axis=1)[filters]
+    requant = np.stack([folded_bias(op), multiplier, shift], axis=1)[filters]
     requant = np.ascontiguousarray(requant, "<i4").view(np.int8).reshape(-1, group * 12)
     grouped = vectors[filters].reshape(-1, group, *vectors.shape[1:])
     weights = grouped.swapaxes(1, 2).reshape(len(requant), -1)

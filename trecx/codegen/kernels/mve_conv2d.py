@@ -9,14 +9,15 @@ import numpy as np
 
 from trecx.codegen.kernels.mve_common import (
     LANES,
+    MveChoice,
     clamp_instructions,
     corrects_ties,
+    left_shift,
     packed_filters,
-    reason_against_requantisation,
     round_up,
     zero_point_fields,
 )
-from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
+from trecx.codegen.lowering import Blob, Step, register
 from trecx.ir.graph import Operator
 
 
@@ -40,14 +41,13 @@ def row_gap(op: Operator) -> int:
 
 
 @register
-class MveConv2D3x3(KernelChoice):
+class MveConv2D3x3(MveChoice):
     """Four pixels times two filters, lines in a ring; see mve/conv2d_s8_3x3.c."""
 
     kinds = ("CONV_2D",)
-    isa = Isa.MVE
     scheme = "3x3 lines"
 
-    def reason_against(self, op: Operator) -> str | None:
+    def misfit(self, op: Operator) -> str | None:
         _, kernel_height, kernel_width, kernel_channels = op.inputs[1].shape
         channels = op.inputs[0].shape[3]
         padding = op.attrs.padding
@@ -63,7 +63,7 @@ class MveConv2D3x3(KernelChoice):
             return f"stride {op.attrs.stride}; strides of 1 and 2 are supported"
         if max(padding.top, padding.left) > 2:
             return "more than two pixels of padding"
-        return reason_against_requantisation(op)
+        return left_shift(op)
 
     def lower(self, op: Operator) -> list[Step]:
         source = op.inputs[0]
@@ -135,18 +135,17 @@ def balanced_group(pixels: int, largest: int) -> int:
 
 
 @register
-class MveConv2DPatch(KernelChoice):
+class MveConv2DPatch(MveChoice):
     """Windows staged in groups, then a matrix product; see mve/conv2d_s8_patch.c."""
 
     kinds = ("CONV_2D",)
-    isa = Isa.MVE
     scheme = "patches"
     staged_bytes: ClassVar[int] = 3072
 
-    def reason_against(self, op: Operator) -> str | None:
+    def misfit(self, op: Operator) -> str | None:
         if op.inputs[1].shape[3] != op.inputs[0].shape[3]:
             return "the convolution is grouped"
-        return reason_against_requantisation(op)
+        return left_shift(op)
 
     def lower(self, op: Operator) -> list[Step]:
         source, weights = op.inputs[0], op.inputs[1]
@@ -262,14 +261,13 @@ def group_gap(op: Operator, ends: list[int]) -> int:
 
 
 @register
-class MveConv2DNarrow(KernelChoice):
+class MveConv2DNarrow(MveChoice):
     """1x1, up to 16 channels: pixels in registers, filters streamed; see mve/conv2d_s8_narrow.c."""
 
     kinds = ("CONV_2D",)
-    isa = Isa.MVE
     scheme = "narrow 1x1"
 
-    def reason_against(self, op: Operator) -> str | None:
+    def misfit(self, op: Operator) -> str | None:
         channels = op.inputs[0].shape[3]
         if not is_pointwise(op):
             return "the kernel is not 1x1 without padding"
@@ -277,7 +275,7 @@ class MveConv2DNarrow(KernelChoice):
             return "the convolution is grouped"
         if channels > LANES:
             return f"{channels} input channels are more than {LANES}"
-        return reason_against_requantisation(op)
+        return left_shift(op)
 
     def lower(self, op: Operator) -> list[Step]:
         source = op.inputs[0]

@@ -1,0 +1,55 @@
+/* DEPTHWISE_CONV_2D on Helium, int8. Both schemes give bit by bit what trecx_depthwise_conv2d_s8
+ * gives. */
+#ifndef TRECX_KERNELS_DEPTHWISE_CONV2D_S8_MVE_H
+#define TRECX_KERNELS_DEPTHWISE_CONV2D_S8_MVE_H
+
+#include <stdint.h>
+
+/* Kernels up to 3x3, no dilation, one output channel for each input channel, an even number of
+ * channels, at least 2x2 output pixels. Stride 1 in both directions, or stride_width 2 and any
+ * stride_height.
+ *
+ * weights: 16 bytes a channel, four words: zero, then the three kernel rows, bytes kx = 0, 1, 2 and
+ *   a zero (rows and columns that a smaller kernel does not have are 0); stride 2: the third taps
+ * of the three rows and a zero, then the three kernel rows. One more zero word behind the last
+ * channel. 4-byte aligned. requantisation: bias, multiplier, minus the right shift (-31 to -1) of
+ * each channel. The bias includes -input_zero_point * sum of the weights. plane_width,
+ * plane_height: of one channel with its border, stride 1: the even number >= max(pad_left +
+ * input_width, output_width + 2) (+ 3 if output_width is odd), and max(pad_top + input_height,
+ * output_height + 2); stride 2: max(pad_left + input_width, 2 * output_width + 1), at most 123, and
+ *     max(pad_top + input_height, (output_height - 1) * stride_height + 3).
+ * group_rows: input rows whose places are tabulated; band_rows: output rows whose places are
+ *   tabulated, a divisor of output_height (stride 1: even, or output_height).
+ *
+ * input: 2-byte aligned. The output may begin at the input or anywhere before it. */
+typedef struct {
+  int32_t input_height, input_width, channels;
+  int32_t output_height, output_width;
+  int32_t stride_height;
+  int32_t pad_top, pad_left;
+  int32_t plane_height, plane_width;
+  int32_t group_rows, band_rows;
+  int32_t input_zero_point, output_zero_point;
+  int32_t activation_min, activation_max;
+  const int8_t *weights;
+  const int32_t *requantisation;
+} trecx_depthwise_conv2d_s8_mve_3x3_params;
+
+/* scratch: 4-byte aligned; see trecx/codegen/kernels/mve_depthwise_conv2d.py for its size. */
+void trecx_depthwise_conv2d_s8_mve_3x3_stride1(
+    const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
+    void *scratch);
+void trecx_depthwise_conv2d_s8_mve_3x3_stride2(
+    const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
+    void *scratch);
+
+/* The same where activation_min >= output_zero_point, shifts are not below -23 and no accumulator
+ * reaches 2^30 (see trecx/mve_arith.h). */
+void trecx_depthwise_conv2d_s8_mve_3x3_stride1_relu(
+    const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
+    void *scratch);
+void trecx_depthwise_conv2d_s8_mve_3x3_stride2_relu(
+    const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
+    void *scratch);
+
+#endif

@@ -1,0 +1,402 @@
+/* 3x3 depthwise convolution: one channel at a time, eight output pixels at a time.
+ *
+ * Two channels are unpacked from the interleaved input into two planes with a border of zero
+ * points. At stride 1, one gather fetches a patch of 4x4 pixels; its dot products with the kernel,
+ * shifted by 0 or 1 in x and y in a 4x4 frame, are 2x2 outputs. At stride 2, one gather fetches 3x5
+ * pixels, for two neighbouring outputs.
+ *
+ * Which patches make up a block, and where its outputs go, is tabulated once for all channels. So a
+ * block may take any patches: odd sizes are covered by patches that overlap. Channels are finished
+ * one after the other, and output of a channel only ever replaces input of the same channel: in
+ * place works. */
+#include <stddef.h>
+
+#include "trecx/kernels/depthwise_conv2d_s8_mve.h"
+#include "trecx/mve_arith.h"
+
+/* One of the two planes. */
+typedef struct {
+  const int8_t *const *patches; /* of all blocks: 2 (stride 1) or 4 (stride 2) for each */
+  uint8_t patch_offsets[16];    /* of the gathered values (stride 1: pairs of values) */
+} plane;
+
+typedef struct {
+  const int8_t *weights; /* these four are read by one LDM: state of the loop over channels */
+  const int32_t *requantisation;
+  const plane *next_plane;
+  int8_t *output;               /* minus 1 */
+  const uint16_t *input_places; /* these eight are read by one LDM */
+  int8_t *origin;               /* of the image in the first plane */
+  int32_t pixels;
+  int32_t group_pixels;
+  int32_t group_bytes; /* in the input */
+  int32_t group_step;  /* in the plane */
+  int32_t plane_bytes;
+  int32_t pixel_step; /* of eight pixels */
+  const int8_t *input;
+  int32_t channel_pairs;
+  const uint16_t *output_places; /* of the blocks of one band */
+  int32_t blocks;                /* of a band */
+  int32_t bands;
+  int32_t band_bytes; /* in the output */
+  int32_t zero_point;
+  uint16_t pixel_offsets[8]; /* of eight neighbouring input pixels */
+  plane planes[2];
+} depthwise;
+
+/* The kernel in its four places of a 4x4 frame. */
+#define FILTERS_STRIDE1        \
+  "vldrw.u32 q0, [r1, #4] \n"  \
+  "vldrw.u32 q2, [r1], #16 \n" \
+  "vshl.i32 q1, q0, #8 \n"     \
+  "vshl.i32 q3, q2, #8 \n"
+
+/* Accumulators of two patches in q6 and q7. */
+#define BLOCK_STRIDE1            \
+  "ldrd r1, r3, [r5], #8 \n"     \
+  "vldrh.u16 q6, [r1, q5] \n"    \
+  "vldrh.u16 q7, [r3, q5] \n"    \
+  "vmladav.s8 r0, q0, q6 \n"     \
+  "vmladav.s8 r2, q1, q6 \n"     \
+  "vmladav.s8 r4, q2, q6 \n"     \
+  "vmladav.s8 r6, q3, q6 \n"     \
+  "vmov q6[2], q6[0], r0, r4 \n" \
+  "vmov q6[3], q6[1], r2, r6 \n" \
+  "vmladav.s8 r0, q0, q7 \n"     \
+  "vmladav.s8 r2, q1, q7 \n"     \
+  "vmladav.s8 r4, q2, q7 \n"     \
+  "vmladav.s8 r6, q3, q7 \n"     \
+  "vmov q7[2], q7[0], r0, r4 \n" \
+  "vmov q7[3], q7[1], r2, r6 \n"
+
+/* Lanes 0 to 11: columns 0 to 3 of the three rows; lanes 12 to 14: their column 4. For the left
+ * output, columns 0 to 2; for the right one, columns 2 to 4. */
+#define FILTERS_STRIDE2       \
+  "vldrw.u32 q0, [r1, #4] \n" \
+  "ldr r0, [r1], #16 \n"      \
+  "vshl.i32 q1, q0, #16 \n"   \
+  "mov r4, #0 \n"             \
+  "vmov.32 q0[3], r4 \n"      \
+  "vmov.32 q1[3], r0 \n"
+
+#define BLOCK_STRIDE2            \
+  "ldm r5!, {r1, r3, r4, r6} \n" \
+  "vldrb.u8 q2, [r1, q5] \n"     \
+  "vldrb.u8 q3, [r3, q5] \n"     \
+  "vldrb.u8 q7, [r4, q5] \n"     \
+  "vmladav.s8 r0, q0, q2 \n"     \
+  "vmladav.s8 r2, q1, q2 \n"     \
+  "vldrb.u8 q2, [r6, q5] \n"     \
+  "vmladav.s8 r4, q0, q3 \n"     \
+  "vmladav.s8 r6, q1, q3 \n"     \
+  "vmov q6[2], q6[0], r0, r4 \n" \
+  "vmov q6[3], q6[1], r2, r6 \n" \
+  "vmladav.s8 r0, q0, q7 \n"     \
+  "vmladav.s8 r2, q1, q7 \n"     \
+  "vmladav.s8 r4, q0, q2 \n"     \
+  "vmladav.s8 r6, q1, q2 \n"     \
+  "vmov q7[2], q7[0], r0, r4 \n" \
+  "vmov q7[3], q7[1], r2, r6 \n"
+
+/* Before the blocks of a channel: r8 bias, r10 multiplier, r11 minus the shift. */
+#define PREPARE_TIES ""
+
+/* The output's zero point is added before the shift: VQRDMLASH multiplies and adds a scalar. */
+#define PREPARE_RELU                 \
+  "vdup.32 q4, r10 \n"               \
+  "ldr r10, [r12, %[zero_point]] \n" \
+  "rsb r0, r11, #0 \n"               \
+  "lsl r10, r10, r0 \n"
+
+#define SCALE_RELU               \
+  "vadd.i32 q6, q6, r8 \n"       \
+  "vadd.i32 q7, q7, r8 \n"       \
+  "vqrdmlash.s32 q6, q4, r10 \n" \
+  "vqrdmlash.s32 q7, q4, r10 \n" \
+  "vrshl.s32 q6, r11 \n"         \
+  "vrshl.s32 q7, r11 \n"         \
+  "vqmovnb.s32 q6, q6 \n"        \
+  "vqmovnt.s32 q6, q7 \n"
+
+#define SCALE_TIES                  \
+  "vadd.i32 q6, q6, r8 \n"          \
+  "vadd.i32 q7, q7, r8 \n"          \
+  "vshr.s32 q4, q6, #31 \n"         \
+  "vqrdmlah.s32 q4, q6, r10 \n"     \
+  "vshr.s32 q6, q7, #31 \n"         \
+  "vqrdmlah.s32 q6, q7, r10 \n"     \
+  "vrshl.s32 q4, r11 \n"            \
+  "vrshl.s32 q6, r11 \n"            \
+  "vqmovnt.s32 q6, q6 \n"           \
+  "vqmovnb.s32 q6, q4 \n"           \
+  "ldr r1, [r12, %[zero_point]] \n" \
+  "vqadd.s16 q6, q6, r1 \n"
+
+#define OFFSET(field) "i"(offsetof(depthwise, field))
+
+/* All channels. r12: work. Staging: r1 pixels, r2 places, r3 plane, r4 pixels left. Blocks: r5
+ * patches, r7 places of the outputs, r9 output, q0 to q3 kernel, q5 offsets in a patch. */
+#define CHANNELS(name, FILTERS, BLOCK, PREPARE, SCALE)                                            \
+  static __attribute__((noinline)) void name(depthwise *work) {                                   \
+    register depthwise *r12 __asm__("r12") = work;                                                \
+    __asm__ volatile(                                                                             \
+        "push {r7} \n" /* Unpack two channels. */                                                 \
+        "10: ldr r1, [r12, %[input]] \n"                                                          \
+        "add r0, r1, #2 \n"                                                                       \
+        "str r0, [r12, %[input]] \n"                                                              \
+        "add r0, r12, %[input_places] \n"                                                         \
+        "ldm r0, {r2, r3, r4, r6, r8, r9, r10, r11} \n"                                           \
+        "vldrw.u32 q0, [r12, %[pixel_offsets]] \n"                                                \
+        "add r10, r10, r3 \n"                                                                     \
+        "20: mov r0, r4 \n"                                                                       \
+        "cmp r4, r6 \n"                                                                           \
+        "it gt \n"                                                                                \
+        "movgt r0, r6 \n"                                                                         \
+        "mov r5, r1 \n"                                                                           \
+        "mov r7, r2 \n"                                                                           \
+        "dlstp.16 lr, r0 \n"                                                                      \
+        "21: vldrh.u16 q1, [r5, q0] \n"                                                           \
+        "vldrh.u16 q2, [r7], #16 \n"                                                              \
+        "vshr.u16 q3, q1, #8 \n"                                                                  \
+        "add r5, r5, r11 \n"                                                                      \
+        "vstrb.16 q1, [r3, q2] \n"                                                                \
+        "vstrb.16 q3, [r10, q2] \n"                                                               \
+        "letp lr, 21b \n"                                                                         \
+        "add r1, r1, r8 \n"                                                                       \
+        "add r3, r3, r9 \n"                                                                       \
+        "add r10, r10, r9 \n"                                                                     \
+        "subs r4, r4, r6 \n"                                                                      \
+        "bgt 20b \n"                                                                              \
+        "add r0, r12, %[planes] \n"                                                               \
+        "str r0, [r12, %[next_plane]] \n" /* One channel. */                                      \
+        "30: ldm r12, {r1, r2, r3, r9} \n" FILTERS                                                \
+        "ldm r2!, {r8, r10, r11} \n"                                                              \
+        "add r9, r9, #1 \n"                                                                       \
+        "ldr r5, [r3], #4 \n"                                                                     \
+        "vldrw.u32 q5, [r3], #16 \n"                                                              \
+        "stm r12, {r1, r2, r3, r9} \n" PREPARE                                                    \
+        "ldr r3, [r12, %[bands]] \n"                                                              \
+        "31: push {r3} \n"                                                                        \
+        "ldrd r7, lr, [r12, %[output_places]] \n"                                                 \
+        "dls lr, lr \n"                                                                           \
+        "32: \n" BLOCK SCALE                                                                      \
+        "vldrh.u16 q7, [r7], #16 \n"                                                              \
+        "vqmovnb.s16 q6, q6 \n"                                                                   \
+        "vstrb.16 q6, [r9, q7] \n"                                                                \
+        "le lr, 32b \n"                                                                           \
+        "pop {r3} \n"                                                                             \
+        "ldr r0, [r12, %[band_bytes]] \n"                                                         \
+        "subs r3, r3, #1 \n"                                                                      \
+        "add r9, r9, r0 \n"                                                                       \
+        "bne 31b \n"                                                                              \
+        "ldr r0, [r12, %[next_plane]] \n"                                                         \
+        "add r1, r12, %[planes_end] \n"                                                           \
+        "cmp r0, r1 \n"                                                                           \
+        "bne 30b \n"                                                                              \
+        "ldr r0, [r12, %[channel_pairs]] \n"                                                      \
+        "subs r0, r0, #1 \n"                                                                      \
+        "str r0, [r12, %[channel_pairs]] \n"                                                      \
+        "bne 10b \n"                                                                              \
+        "pop {r7} \n"                                                                             \
+        : "+r"(r12)                                                                               \
+        : [input] OFFSET(input), [input_places] OFFSET(input_places),                             \
+          [pixel_offsets] OFFSET(pixel_offsets), [planes] OFFSET(planes),                         \
+          [planes_end] OFFSET(planes[2]), [next_plane] OFFSET(next_plane), [bands] OFFSET(bands), \
+          [output_places] OFFSET(output_places), [band_bytes] OFFSET(band_bytes),                 \
+          [zero_point] OFFSET(zero_point), [channel_pairs] OFFSET(channel_pairs)                  \
+        : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "lr", "q0", "q1",   \
+          "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");                                    \
+  }
+
+CHANNELS(channels_stride1, FILTERS_STRIDE1, BLOCK_STRIDE1, PREPARE_TIES, SCALE_TIES)
+CHANNELS(channels_stride2, FILTERS_STRIDE2, BLOCK_STRIDE2, PREPARE_TIES, SCALE_TIES)
+CHANNELS(channels_stride1_relu, FILTERS_STRIDE1, BLOCK_STRIDE1, PREPARE_RELU, SCALE_RELU)
+CHANNELS(channels_stride2_relu, FILTERS_STRIDE2, BLOCK_STRIDE2, PREPARE_RELU, SCALE_RELU)
+
+/* --- tables --- */
+
+/* Where units of output pixels lie: at stride 1 a unit is 2x2 pixels, one patch; at stride 2, two
+ * neighbours of a row. */
+typedef struct {
+  const int8_t **patch; /* of the units of band 0, to be written next */
+  uint16_t *place;      /* of the blocks */
+  const int8_t *plane;
+  int32_t row_step, pixel_step; /* from output row to row and pixel to pixel, in the plane */
+  int32_t width, channels;      /* of the output */
+  int32_t count;                /* units so far */
+} table;
+
+/* Adds a unit at output pixel (y, x) of the band. Units of a block come in halves: the accumulators
+ * of the first half end up in even lanes, of the second in odd lanes. places: of its pixels. */
+static void add_unit(table *t, int32_t y, int32_t x, const int32_t *places, int32_t pixels) {
+  const int32_t first_lane = t->count * pixels % 8; /* in the order of the accumulators */
+  *t->patch++ = t->plane + y * t->row_step + x * t->pixel_step;
+  for (int32_t i = 0; i < pixels; i++) {
+    const int32_t accumulator = first_lane + i;
+    t->place[2 * (accumulator & 3) + (accumulator >> 2)] = (uint16_t)(places[i] * t->channels);
+  }
+  t->count++;
+  if (first_lane + pixels == 8) t->place += 8;
+}
+
+/* A 2x2 unit. Where its right column lies outside, the results go to `elsewhere`, a pixel that is
+ * written later. */
+static void add_square(table *t, int32_t y, int32_t x, int32_t elsewhere) {
+  const int32_t at = y * t->width + x;
+  const int32_t inside = x + 1 < t->width;
+  const int32_t places[4] = {at, inside ? at + 1 : elsewhere, at + t->width,
+                             inside ? at + t->width + 1 : elsewhere};
+  add_unit(t, y, x, places, 4);
+}
+
+/* Stride 1: rows in steps of two, the last two of an odd number overlap the others. A last column
+ * of its own (patches must lie at even columns) comes first and leaves its wrong halves on the last
+ * pixel, which the last block writes. */
+static void add_squares(table *t, int32_t rows) {
+  const int32_t last = (rows - 2) * t->width;
+  const int32_t even_width = t->width & ~1;
+  if (t->width & 1) {
+    for (int32_t y = 0; y < rows; y += 2) {
+      add_square(t, y < rows - 2 ? y : rows - 2, even_width, last);
+    }
+    if (t->count & 1) add_square(t, rows - 2, even_width, last);
+  }
+  for (int32_t y = 0; y < rows; y += 2) {
+    for (int32_t x = 0; x < even_width; x += 2) add_square(t, y < rows - 2 ? y : rows - 2, x, 0);
+  }
+  if (t->count & 1) add_square(t, rows - 2, even_width - 2, 0);
+}
+
+/* Stride 2: pairs of pixels of a row, the last of an odd number overlaps the one before. */
+static void add_pairs(table *t, int32_t rows) {
+  for (int32_t y = 0; y < rows; y++) {
+    for (int32_t x = 0; x < t->width; x += 2) {
+      const int32_t left = x < t->width - 2 ? x : t->width - 2;
+      const int32_t places[2] = {y * t->width + left, y * t->width + left + 1};
+      add_unit(t, y, left, places, 2);
+    }
+  }
+  while (t->count & 3) {
+    const int32_t places[2] = {rows * t->width - 2, rows * t->width - 1};
+    add_unit(t, rows - 1, t->width - 2, places, 2);
+  }
+}
+
+/* The patches of the other bands and, at stride 2, of the other plane follow those of the first
+ * band. */
+static void repeat_patches(const int8_t **patches, int32_t units, int32_t times, int32_t step) {
+  for (int32_t i = 0; i < units * (times - 1); i++) patches[units + i] = patches[i] + step;
+}
+
+static void set_input_places(const trecx_depthwise_conv2d_s8_mve_3x3_params *p, uint16_t *place) {
+  for (int32_t y = 0; y < p->group_rows; y++) {
+    for (int32_t x = 0; x < p->input_width; x++) *place++ = (uint16_t)(y * p->plane_width + x);
+  }
+}
+
+/* Offsets of what one gather fetches: stride 1, pairs of values of a 4x4 patch, as 16-bit numbers;
+ * stride 2, single values, as 8-bit numbers. */
+static void set_patch_offsets(plane *target, int32_t width, int32_t stride, int32_t start) {
+  uint16_t *pairs = (uint16_t *)(void *)target->patch_offsets;
+  if (stride == 1) {
+    for (int32_t i = 0; i < 8; i++) pairs[i] = (uint16_t)(start + (i >> 1) * width + 2 * (i & 1));
+    return;
+  }
+  for (int32_t i = 0; i < 12; i++) {
+    target->patch_offsets[i] = (uint8_t)((i >> 2) * width + (i & 3));
+  }
+  for (int32_t i = 0; i < 3; i++) target->patch_offsets[12 + i] = (uint8_t)(i * width + 4);
+  target->patch_offsets[15] = 0;
+}
+
+/* Makes input and output start at the same place, or apart: a channel of the output must not
+ * replace another channel of the input. */
+static const int8_t *aligned_input(const trecx_depthwise_conv2d_s8_mve_3x3_params *p,
+                                   const int8_t *input, int8_t *output) {
+  const int32_t output_bytes = p->output_height * p->output_width * p->channels;
+  const uintptr_t distance = (uintptr_t)input - (uintptr_t)output;
+  if (distance >= (uintptr_t)output_bytes || distance % (uintptr_t)p->channels == 0) return input;
+  trecx_mve_copy(output, input, p->input_height * p->input_width * p->channels);
+  return output;
+}
+
+static __attribute__((noinline)) void depthwise_3x3(
+    const trecx_depthwise_conv2d_s8_mve_3x3_params *p, const int8_t *input, int8_t *output,
+    void *scratch, int32_t stride, void (*run_channels)(depthwise *)) {
+  const int32_t plane_bytes = p->plane_height * p->plane_width;
+  const int32_t bands = p->output_height / p->band_rows;
+  depthwise *work = scratch;
+  const int8_t **patches = (const int8_t **)(work + 1);
+  const int32_t rows = p->band_rows, width = p->output_width;
+  const int32_t units = stride == 1 ? trecx_mve_round_up((rows + 1) / 2 * (width / 2), 2) +
+                                          (width & 1) * trecx_mve_round_up((rows + 1) / 2, 2)
+                                    : trecx_mve_round_up(rows * ((width + 1) / 2), 4);
+  const int32_t blocks = stride == 1 ? units / 2 : units / 4;
+  uint16_t *output_places = (uint16_t *)(patches + units * bands * stride);
+  uint16_t *input_places = output_places + 8 * blocks;
+  const int32_t group_pixels = p->group_rows * p->input_width;
+  int8_t *planes = (int8_t *)(input_places + trecx_mve_round_up(group_pixels, 2));
+
+  table t = {patches, output_places, planes,      p->stride_height * p->plane_width,
+             stride,  width,         p->channels, 0};
+  if (stride == 1) {
+    add_squares(&t, rows);
+  } else {
+    add_pairs(&t, rows);
+  }
+  repeat_patches(patches, units, bands, rows * t.row_step);
+  if (stride == 2) repeat_patches(patches, units * bands, 2, plane_bytes);
+  set_input_places(p, input_places);
+  trecx_mve_fill(planes, p->input_zero_point, 2 * plane_bytes);
+
+  work->weights = p->weights;
+  work->requantisation = p->requantisation;
+  work->output = output - 1;
+  work->input = aligned_input(p, input, output);
+  work->input_places = input_places;
+  work->origin = planes + p->pad_top * p->plane_width + p->pad_left;
+  work->pixels = p->input_height * p->input_width;
+  work->group_pixels = group_pixels;
+  work->group_bytes = group_pixels * p->channels;
+  work->group_step = p->group_rows * p->plane_width;
+  work->plane_bytes = plane_bytes;
+  work->pixel_step = 8 * p->channels;
+  work->channel_pairs = p->channels / 2;
+  work->output_places = output_places;
+  work->blocks = blocks;
+  work->bands = bands;
+  work->band_bytes = rows * width * p->channels;
+  work->zero_point = p->output_zero_point;
+  for (int32_t i = 0; i < 8; i++) work->pixel_offsets[i] = (uint16_t)(i * p->channels);
+  for (int32_t i = 0; i < 2; i++) {
+    work->planes[i].patches = stride == 1 ? patches : patches + i * units * bands;
+    set_patch_offsets(&work->planes[i], p->plane_width, stride, i * plane_bytes);
+  }
+  run_channels(work);
+  trecx_mve_clamp(output, p->output_height * p->output_width * p->channels, p->activation_min,
+                  p->activation_max);
+}
+
+void trecx_depthwise_conv2d_s8_mve_3x3_stride1(
+    const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
+    void *scratch) {
+  depthwise_3x3(params, input, output, scratch, 1, channels_stride1);
+}
+
+void trecx_depthwise_conv2d_s8_mve_3x3_stride2(
+    const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
+    void *scratch) {
+  depthwise_3x3(params, input, output, scratch, 2, channels_stride2);
+}
+
+void trecx_depthwise_conv2d_s8_mve_3x3_stride1_relu(
+    const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
+    void *scratch) {
+  depthwise_3x3(params, input, output, scratch, 1, channels_stride1_relu);
+}
+
+void trecx_depthwise_conv2d_s8_mve_3x3_stride2_relu(
+    const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
+    void *scratch) {
+  depthwise_3x3(params, input, output, scratch, 2, channels_stride2_relu);
+}

@@ -1,0 +1,187 @@
+"""DEPTHWISE_CONV_2D on Helium."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trecx.codegen.kernels.common import folded_bias
+from trecx.codegen.kernels.mve_common import (
+    MveChoice,
+    clamp_instructions,
+    corrects_ties,
+    left_shift,
+    right_shift_requantisation,
+    round_up,
+    zero_point_fields,
+)
+from trecx.codegen.lowering import Blob, Step, register
+from trecx.ir.graph import Operator
+from trecx.ir.weights import weight_sums
+
+WORK_BYTES = 132  # sizeof(depthwise) in mve/depthwise_conv2d_s8_3x3.c
+GROUP_PIXELS = 192  # input pixels whose places are tabulated, at least a row
+BAND_BLOCKS = 24  # blocks of eight outputs whose places are tabulated, if rows divide so
+PLACES = 2**16  # offsets are 16-bit
+WIDEST_STRIDE2_PLANE = 123  # 8-bit offsets of a gather: two rows and four columns
+
+
+class _Geometry:
+    """Sizes of the planes and tables of the 3x3 kernels; the header states the rules."""
+
+    def __init__(self, op: Operator):
+        _, height, width, channels = op.inputs[0].shape
+        _, out_height, out_width, _ = op.output.shape
+        a = op.attrs
+        self.stride = a.stride[1]
+        if self.stride == 1:
+            reach = (out_height + 2, out_width + 2 + out_width % 2)
+        else:
+            reach = ((out_height - 1) * a.stride[0] + 3, 2 * out_width + 1)
+        self.plane_height = max(a.padding.top + height, reach[0])
+        self.plane_width = max(a.padding.left + width, reach[1])
+        if self.stride == 1:
+            self.plane_width = round_up(self.plane_width, 2)
+        self.group_rows = min(height, -(-GROUP_PIXELS // width))
+        self.out_height, self.out_width, self.channels = out_height, out_width, channels
+        self.band_rows = self._band_rows()
+        self.bands = out_height // self.band_rows
+        self.blocks, self.units = self._band(self.band_rows)
+        self.patches = self.units * self.bands * (1 if self.stride == 1 else 2)
+        self.group_pixels = self.group_rows * width
+
+    def _band(self, rows: int) -> tuple[int, int]:
+        """(blocks, units) of a band of output rows."""
+        if self.stride == 1:
+            units = round_up(-(-rows // 2) * (self.out_width // 2), 2)
+            units += self.out_width % 2 * round_up(-(-rows // 2), 2)
+            return units // 2, units
+        units = round_up(rows * -(-self.out_width // 2), 4)
+        return units // 4, units
+
+    def _band_rows(self) -> int:
+        """The largest divisor of the height with few enough blocks that wastes no block."""
+        whole = self._band(self.out_height)[0]
+        step = 2 if self.stride == 1 else 1
+        fitting = [
+            rows
+            for rows in range(step, self.out_height, step)
+            if self.out_height % rows == 0
+            and self._band(rows)[0] <= BAND_BLOCKS
+            and self._band(rows)[0] * (self.out_height // rows) == whole
+        ]
+        return max(fitting) if whole > BAND_BLOCKS and fitting else self.out_height
+
+    @property
+    def largest_place(self) -> int:
+        return max(
+            self.band_rows * self.out_width * self.channels,
+            8 * self.channels,
+            2 * self.plane_height * self.plane_width,
+        )
+
+    @property
+    def scratch_bytes(self) -> int:
+        return (
+            WORK_BYTES
+            + 4 * self.patches
+            + 16 * self.blocks
+            + 2 * round_up(self.group_pixels, 2)
+            + 2 * self.plane_height * self.plane_width
+        )
+
+
+@register
+class MveDepthwiseConv2D3x3(MveChoice):
+    """Channel by channel through a plane, patches by gather; mve/depthwise_conv2d_s8_3x3.c."""
+
+    kinds = ("DEPTHWISE_CONV_2D",)
+    scheme = "3x3 planes"
+
+    def misfit(self, op: Operator) -> str | None:
+        _, kernel_height, kernel_width, out_channels = op.inputs[1].shape
+        stride = op.attrs.stride
+        if kernel_height > 3 or kernel_width > 3:
+            return f"the kernel is {kernel_height}x{kernel_width}, larger than 3x3"
+        if op.attrs.dilation != (1, 1):
+            return "the kernel is dilated"
+        if out_channels != op.inputs[0].shape[3]:
+            return "more than one output channel for an input channel"
+        if out_channels % 2:
+            return f"{out_channels} channels, an odd number"
+        if stride != (1, 1) and stride[1] != 2:
+            return f"stride {stride}; (1, 1) and (any, 2) are supported"
+        if min(op.output.shape[1:3]) < 2:
+            return "the output is less than two pixels high or wide"
+        geometry = _Geometry(op)
+        if geometry.stride == 2 and geometry.plane_width > WIDEST_STRIDE2_PLANE:
+            return f"a padded row has {geometry.plane_width} pixels, more than 123, at stride 2"
+        if geometry.largest_place >= PLACES:
+            return "too large for 16-bit offsets"
+        return left_shift(op)
+
+    def lower(self, op: Operator) -> list[Step]:
+        source = op.inputs[0]
+        geometry = _Geometry(op)
+        requantisation = np.stack([folded_bias(op), *right_shift_requantisation(op)], axis=1)
+        params = {
+            "input_height": source.shape[1],
+            "input_width": source.shape[2],
+            "channels": source.shape[3],
+            "output_height": op.output.shape[1],
+            "output_width": op.output.shape[2],
+            "stride_height": op.attrs.stride[0],
+            "pad_top": op.attrs.padding.top,
+            "pad_left": op.attrs.padding.left,
+            "plane_height": geometry.plane_height,
+            "plane_width": geometry.plane_width,
+            "group_rows": geometry.group_rows,
+            "band_rows": geometry.band_rows,
+            **zero_point_fields(op),
+            "weights": Blob("int8_t", kernel_rows(op), align=8),
+            "requantisation": Blob("int32_t", requantisation.reshape(-1)),
+        }
+        suffix = "_relu" if adds_zero_point_early(op) else ""
+        return [
+            Step(
+                kernel=f"trecx_depthwise_conv2d_s8_mve_3x3_stride{geometry.stride}{suffix}",
+                sources=("mve/depthwise_conv2d_s8_3x3.c",),
+                header="depthwise_conv2d_s8_mve.h",
+                params_type="trecx_depthwise_conv2d_s8_mve_3x3_params",
+                params=params,
+                inputs=(source,),
+                outputs=(op.output,),
+                scratch_bytes=geometry.scratch_bytes,
+                overlap={0: 0},
+                instructions=self._instructions(op, geometry),
+                scheme=self.scheme,
+            )
+        ]
+
+    @staticmethod
+    def _instructions(op: Operator, g: _Geometry) -> int:
+        pixels = op.inputs[0].size // g.channels
+        block = (27 if g.stride == 1 else 29) + (0 if adds_zero_point_early(op) else 3)
+        groups = -(-pixels // g.group_pixels)
+        pair = 8 * groups + 7 * -(-pixels // 8) + 20 + 2 * g.bands * (g.blocks * block + 10) + 40
+        tables = 30 * g.units + 5 * g.patches + 4 * g.group_pixels
+        planes = g.plane_height * g.plane_width // 4
+        return g.channels // 2 * pair + tables + planes + 400 + clamp_instructions(op)
+
+
+def adds_zero_point_early(op: Operator) -> bool:
+    """Whether the zero point may be added before the shift: nothing can leave 32 bits there."""
+    shift = right_shift_requantisation(op)[1]
+    accumulator = np.abs(folded_bias(op).astype(np.int64)) + 128 * weight_sums(op)[1]
+    return not corrects_ties(op) and int(shift.min()) >= -23 and int(accumulator.max()) < 2**30
+
+
+def kernel_rows(op: Operator) -> np.ndarray:
+    """The weights as the header states them: int8, 16 for each channel and 4 more."""
+    weights = op.inputs[1].data[0]
+    kernel_height, kernel_width, channels = weights.shape
+    words = np.zeros((channels, 4, 4), np.int8)
+    words[:, 1 : 1 + kernel_height, :kernel_width] = weights.transpose(2, 0, 1)
+    if op.attrs.stride[1] == 2:
+        words[:, 0, :3] = words[:, 1:, 2]
+        words[:, 1:, 3] = 0
+    return np.concatenate([words.reshape(-1), np.zeros(4, np.int8)])
