@@ -7,12 +7,13 @@ import pytest
 from tests.test_codegen_planner import lowered, program_of, random_segment, tensor
 from trecx.codegen.order import order_for_memory
 from trecx.codegen.planner import plan_memory
+from trecx.codegen.views import find_views
 from trecx.ir.graph import Graph
 
 
 def reordered(inputs, outputs, lows):
     graph = Graph("g", inputs, outputs, [low.operator for low in lows])
-    order = order_for_memory(graph, lows)
+    order = order_for_memory(graph, lows, find_views(graph))
     assert sorted(order) == list(range(len(lows)))
     return [lows[i] for i in order]
 

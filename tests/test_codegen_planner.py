@@ -9,6 +9,7 @@ from trecx.codegen.lowering import Candidate, Isa, Lowered, Step
 from trecx.codegen.plan_check import check_plan
 from trecx.codegen.planner import ALIGNMENT, plan_memory
 from trecx.codegen.program import build_program
+from trecx.codegen.views import find_views
 from trecx.errors import InputError, VerificationError
 from trecx.ir.graph import DType, Graph, Operator, QuantParams, Tensor
 
@@ -45,7 +46,9 @@ def program_of(*segments):
         Graph(f"g{k}", inputs, outputs, [low.operator for low in lows])
         for k, (inputs, outputs, lows) in enumerate(segments)
     ]
-    return build_program(graphs, [lows for _, _, lows in segments])
+    return build_program(
+        graphs, [lows for _, _, lows in segments], [find_views(graph) for graph in graphs]
+    )
 
 
 def random_segment(rng, inputs, depth):

@@ -14,6 +14,7 @@ from trecx.codegen.plan_check import check_plan
 from trecx.codegen.planner import MemoryPlan, plan_memory
 from trecx.codegen.program import Program, build_program
 from trecx.codegen.select import lower_chain
+from trecx.codegen.views import find_views
 from trecx.files import atomic_folder
 from trecx.ir.graph import Graph
 from trecx.ir.passes import optimise
@@ -81,13 +82,14 @@ def compile_chain(
     graphs = [optimise(graph) for graph in graphs]
     for graph in graphs:
         verify(graph)
-    lowered = lower_chain(graphs, options)
+    views = [find_views(graph) for graph in graphs]
+    lowered = lower_chain(graphs, views, options)
     for k, graph in enumerate(graphs):
-        order = order_for_memory(graph, lowered[k])
+        order = order_for_memory(graph, lowered[k], views[k])
         graph.operators = [graph.operators[i] for i in order]
         lowered[k] = [lowered[k][i] for i in order]
         verify(graph)
-    program = build_program(graphs, lowered)
+    program = build_program(graphs, lowered, views)
     plan = plan_memory(program)
     check_plan(program, plan)
     stamp = f"--isa {options.isa.value} --optimize {options.optimize.value}"

@@ -8,19 +8,19 @@ so there are few such sets; when there are more than `MAX_STATES`, the order of 
 from __future__ import annotations
 
 from trecx.codegen.lowering import Lowered
-from trecx.codegen.program import ALIAS_KINDS
+from trecx.codegen.views import Views
 from trecx.ir.graph import Graph, Operator, Tensor
 
 MAX_STATES = 20_000
 
 
-def order_for_memory(graph: Graph, lowered: list[Lowered]) -> list[int]:
+def order_for_memory(graph: Graph, lowered: list[Lowered], views: Views) -> list[int]:
     """Positions of `graph.operators` in the order in which they should run.
 
     The peak counts live activations, the step's scratch and its output, less the overlap that its
     kernel allows. Of orders with the same peak the one closest to the file's is taken.
     """
-    model = _Sizes(graph, lowered)
+    model = _Sizes(graph, lowered, views)
     n = len(graph.operators)
     layer: dict[int, tuple[int, tuple[int, ...]]] = {0: (0, ())}
     for _ in range(n):
@@ -41,13 +41,21 @@ def order_for_memory(graph: Graph, lowered: list[Lowered]) -> list[int]:
 
 
 class _Sizes:
-    """Working sets by the bit set of operators that have run."""
+    """Working sets by the bit set of operators that have run.
 
-    def __init__(self, graph: Graph, lowered: list[Lowered]):
+    A concatenation is counted as a copy here, even where its inputs are views of its output.
+    """
+
+    def __init__(self, graph: Graph, lowered: list[Lowered], views: Views):
         self.graph, self.lowered = graph, lowered
+        self.moves_nothing = {
+            id(op)
+            for op in graph.operators
+            if op.kind != "CONCATENATION" and id(op) in views.elided
+        }
         self.source: dict[int, Tensor] = {}
         for op in graph.operators:
-            if op.kind in ALIAS_KINDS:
+            if id(op) in self.moves_nothing:
                 self.source[id(op.output)] = op.inputs[0]
         self.made_by: dict[int, int] = {}
         self.read_by: dict[int, int] = {}
@@ -60,7 +68,7 @@ class _Sizes:
             for tensor in op.activation_inputs:
                 key = id(self._storage(tensor))
                 self.read_by[key] = self.read_by.get(key, 0) | 1 << i
-            if op.kind not in ALIAS_KINDS:
+            if id(op) not in self.moves_nothing:
                 for tensor in op.outputs:
                     self.bytes[id(tensor)] = tensor.nbytes
                     self.made_by[id(tensor)] = 1 << i
@@ -87,7 +95,7 @@ class _Sizes:
         op: Operator = self.graph.operators[i]
         live = self._live(done)
         total = sum(self.bytes[key] for key in live)
-        if op.kind in ALIAS_KINDS:
+        if id(op) in self.moves_nothing:
             return total
         steps = self.lowered[i].steps
         outputs = sum(t.nbytes for t in op.outputs)

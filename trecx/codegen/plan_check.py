@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trecx.codegen.planner import ALIGNMENT, MemoryPlan
+from trecx.codegen.planner import MemoryPlan
 from trecx.codegen.program import Program
+from trecx.codegen.views import VIEW_ALIGNMENT
 from trecx.errors import VerificationError
 
 _NOBODY = -1
@@ -20,8 +21,8 @@ def check_plan(program: Program, plan: MemoryPlan) -> None:
 
     def span(tensor):
         start = plan.offset_of(program, tensor)
-        stop = start + program.representative(tensor).nbytes
-        if start < 0 or stop > plan.arena_bytes or start % ALIGNMENT:
+        stop = start + tensor.nbytes
+        if start < 0 or stop > plan.arena_bytes or start % VIEW_ALIGNMENT:
             raise VerificationError(f"{tensor.name!r} at {start}..{stop} is outside the arena")
         return start, stop
 

@@ -58,7 +58,8 @@ class MemoryPlan:
     gaps: dict[tuple[int, int], int] = field(default_factory=dict)  # (id in, id out) -> gap
 
     def offset_of(self, program: Program, tensor: Tensor) -> int:
-        return self.tensor_buffer[id(program.representative(tensor))].offset
+        holder, offset = program.views.locate(tensor)
+        return self.tensor_buffer[id(holder)].offset + offset
 
     def to_json(self) -> dict:
         return {
@@ -146,14 +147,15 @@ def _overlap_gaps(program: Program, tensor_buffer: dict[int, Buffer]):
     gaps: dict[tuple[int, int], int] = {}
     for timed in program.steps:
         out = tensor_buffer[id(program.representative(timed.step.outputs[0]))]
-        if out.first != timed.time:
+        if out.first != timed.time or not program.views.is_whole(timed.step.outputs[0]):
             continue
         readers = [program.representative(t) for t in timed.step.inputs]
         for position, gap in timed.step.overlap.items():
             rep = readers[position]
             source = tensor_buffer[id(rep)]
             read_once = sum(r is rep for r in readers) == 1
-            if source.last == timed.time and source is not out and read_once:
+            whole = program.views.is_whole(timed.step.inputs[position])
+            if source.last == timed.time and source is not out and read_once and whole:
                 gaps[id(source), id(out)] = gap
     return gaps
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from trecx.codegen.lowering import Lowered, Step
+from trecx.codegen.views import Views
 from trecx.errors import InputError, VerificationError
 from trecx.ir.graph import Graph, Tensor
-
-ALIAS_KINDS = ("RESHAPE",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,34 +23,32 @@ class TimedStep:
 
 @dataclass(eq=False)
 class Program:
-    """Segments lowered to steps, and the classes of tensors that share one buffer.
+    """Segments lowered to steps, and which tensors share a buffer.
 
-    lowered[k] holds one Lowered per operator of graphs[k]; `representative` maps each tensor to
-    the one tensor that stands for its buffer (reshapes and hand-offs share their source's).
+    lowered[k] holds one Lowered per operator of graphs[k]. views: of all segments; the input of a
+    segment is a view of what the one before hands over.
     """
 
     graphs: list[Graph]
     lowered: list[list[Lowered]]
     steps: list[TimedStep] = field(default_factory=list)
-    alias: dict[int, Tensor] = field(default_factory=dict)
+    views: Views = field(default_factory=Views)
 
     def representative(self, tensor: Tensor) -> Tensor:
-        while id(tensor) in self.alias:
-            tensor = self.alias[id(tensor)]
-        return tensor
+        """The tensor whose buffer holds `tensor`."""
+        return self.views.locate(tensor)[0]
 
     def segment_end(self, segment: int) -> int:
         """Time of the last step of a segment (of an earlier one, when the segment has none)."""
         return max((s.time for s in self.steps if s.segment <= segment), default=0)
 
 
-def build_program(graphs: list[Graph], lowered: list[list[Lowered]]) -> Program:
+def build_program(graphs: list[Graph], lowered: list[list[Lowered]], views: list[Views]) -> Program:
     """Join lowered segments. Raises InputError when a hand-off does not fit its receiver."""
     program = Program(graphs, lowered)
-    for graph in graphs:
-        for op in graph.operators:
-            if op.kind in ALIAS_KINDS:
-                program.alias[id(op.output)] = op.inputs[0]
+    for found in views:
+        program.views.base |= found.base
+        program.views.elided |= found.elided
     for before, after in pairwise(graphs):
         _join_handoff(program, before, after)
     time = 0
@@ -78,4 +75,4 @@ def _join_handoff(program: Program, before: Graph, after: Graph) -> None:
             )
         if program.representative(source) is target:
             raise VerificationError(f"hand-off {source.name!r} is its own source")
-        program.alias[id(target)] = source
+        program.views.base[id(target)] = (source, 0)

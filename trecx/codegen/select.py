@@ -10,25 +10,33 @@ from trecx.codegen.lowering import (
     candidates,
     require_possible,
 )
-from trecx.codegen.program import ALIAS_KINDS
+from trecx.codegen.views import Views
 from trecx.ir.graph import Graph, Operator
 
 BALANCED_SLACK = 1.05  # packed weights may exceed the int8 weights by padding
 SMALL_TABLE_BYTES = 1536  # tables below this are not "widened weights"
 
 
-def lower_chain(graphs: list[Graph], options: LoweringOptions) -> list[list[Lowered]]:
-    """Lower every operator; raises UnsupportedModelError when one has no kernel."""
-    chain = [[_lower(op, options) for op in graph.operators] for graph in graphs]
+def lower_chain(
+    graphs: list[Graph], views: list[Views], options: LoweringOptions
+) -> list[list[Lowered]]:
+    """Lower every operator; raises UnsupportedModelError when one has no kernel.
+
+    Operators that are views have no steps.
+    """
+    chain = [
+        [_lower(op, options, id(op) in found.elided) for op in graph.operators]
+        for graph, found in zip(graphs, views, strict=True)
+    ]
     if options.optimize is Optimize.SPEED and options.flash_budget is not None:
         _respect_budget([low for segment in chain for low in segment], options.flash_budget)
     return chain
 
 
-def _lower(op: Operator, options: LoweringOptions) -> Lowered:
-    if op.kind in ALIAS_KINDS:
-        alias = Candidate(options.isa, "alias", [])
-        return Lowered(op, alias, [alias])
+def _lower(op: Operator, options: LoweringOptions, elided: bool) -> Lowered:
+    if elided:
+        view = Candidate(options.isa, "view", [])
+        return Lowered(op, view, [view])
     found = candidates(op, options.isa)
     possible = require_possible(op, found)
     if options.optimize is Optimize.SIZE:
