@@ -19,8 +19,9 @@ class Board:
     """What board.json says. Sizes in bytes; the host has no memory map and no machine.
 
     core: cortex-m0, -m3, -m4, -m7, -m33, -m55 or host. isa: kernel family (ref, dsp, mve).
-    flags: compiler flags that select the core. machine: QEMU's name. clock_hz: the clock of the
-    board's counter and processor. stack_bytes: size of the stack region.
+    flags: compiler flags that select the core. machine: QEMU's name. clock_hz: of the
+    processor and the UART. counter_hz: ticks a second of board_counter (the FPGA's I/O block has
+    its own clock on some boards, and under the emulator). stack_bytes: size of the stack region.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Board:
     flags: tuple[str, ...]
     machine: str | None = None
     clock_hz: int = 0
+    counter_hz: int = 0
     flash_origin: int = 0
     flash_bytes: int = 0
     ram_origin: int = 0

@@ -148,7 +148,7 @@ def build_firmware(
     includes = [deploy_path() / "include", *map(Path, include_dirs)]
     own = [f"-D{key}={value}" for key, value in sorted(definitions.items())]
     units = [(Path(s), common) for s in dict.fromkeys(map(Path, sources))]
-    units += [(s, common) for s in board.sources]
+    units += [(s, [*common, *_rates(board)]) for s in board.sources]
     units += [(s, [*common, *own]) for s in _app_sources(app)]
     objects = _compile(compiler, units, includes, jobs)
 
@@ -188,7 +188,7 @@ def source_lines(firmware: Firmware, addresses: Iterable[int]) -> dict[int, str]
 
 
 def _app_sources(app: str | Path) -> list[Path]:
-    """The application's own file, then what the applications share."""
+    """The application's file, those of its own folder, and what the applications share."""
     path = Path(app)
     if path.suffix == ".c":
         if not path.is_file():
@@ -199,7 +199,8 @@ def _app_sources(app: str | Path) -> list[Path]:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.c")))
         raise InputError(f"there is no application {str(app)!r} (applications: {known})")
-    return [path, *sorted((folder / "common").glob("*.c"))]
+    more = [folder / str(app), folder / "common"]
+    return [path, *(source for place in more for source in sorted(place.glob("*.c")))]
 
 
 def _compile(compiler, units, includes: list[Path], jobs: int) -> list[Path]:
@@ -273,6 +274,12 @@ def _link(compiler, board: Board, flags, objects: list[Path], elf: Path) -> None
         os.replace(work, elf)
     finally:
         Path(work).unlink(missing_ok=True)
+
+
+def _rates(board: Board) -> list[str]:
+    """Clock rates for the board's own files."""
+    rates = {"BOARD_CLOCK_HZ": board.clock_hz, "BOARD_COUNTER_HZ": board.counter_hz}
+    return [] if board.is_host else [f"-D{name}={value}u" for name, value in rates.items()]
 
 
 def _memory_map(board: Board) -> list[tuple[str, int]]:

@@ -89,6 +89,8 @@ int board_uart_read(void) {
   return byte;
 }
 
+void board_uart_wait(void) {}
+
 void board_uart_write(uint8_t byte) {
   putchar(byte);
 }

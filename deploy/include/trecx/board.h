@@ -56,6 +56,8 @@ void board_exit(int code) __attribute__((noreturn));
 void board_uart_open(uint32_t baud);
 /* The next received byte, or -1 when there is none. */
 int board_uart_read(void);
+/* Sleeps until a byte may have come; may return early. */
+void board_uart_wait(void);
 /* Waits until there is room, then sends. */
 void board_uart_write(uint8_t byte);
 
