@@ -15,6 +15,7 @@ import numpy as np
 
 from trecx.errors import InputError, ToolMissingError, UnsupportedModelError
 from trecx.quiet import quiet_stderr
+from trecx.tflite.tidy import exact_concatenations
 
 INSTALL_HINT = "install it with: pip install 'trecx[train]'"
 
@@ -67,7 +68,7 @@ def convert(
         )
     with tempfile.TemporaryDirectory() as folder, _quiet():
         _save(tf, _express_lone_norms(tf.keras, model), order, folder)
-        content = _quantise(tf, folder, representative)
+        content = exact_concatenations(_quantise(tf, folder, representative))
         return ConvertedModel(content, _output_tensors(tf, content, len(order)))
 
 
@@ -157,9 +158,7 @@ def _save(tf, model, order: list[int], folder: str) -> None:
     shape = (1, *model.inputs[0].shape[1:])
 
     # With a dynamic batch, Flatten would become SHAPE, STRIDED_SLICE, PACK and RESHAPE.
-    @tf.function(
-        input_signature=[tf.TensorSpec(shape, tf.float32, name="input")], autograph=False
-    )
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="input")], autograph=False)
     def serve(inputs):
         outputs = model(inputs, training=False)
         outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
