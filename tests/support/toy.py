@@ -18,7 +18,15 @@ ARENA_OVERFLOW = 105
 NEGATIVE_STATUS = 106
 WRITE_TO_FLASH = 107
 
-EMULATED = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")
+EMULATED = (
+    "microbit",
+    "mps2-an385",
+    "mps2-an385-m0plus",
+    "mps2-an386",
+    "mps2-an500",
+    "mps2-an505",
+    "mps3-an547",
+)
 
 
 @cache

@@ -68,6 +68,14 @@ class Board:
                     f"{self.name} has {have:,}; choose a larger board or a smaller model"
                 )
 
+    def fits(self, *, flash_bytes: int, ram_bytes: int) -> bool:
+        """Whether that much flash and RAM (besides the stack) is there."""
+        try:
+            self.check_capacity(flash_bytes=flash_bytes, ram_bytes=ram_bytes)
+        except CapacityError:
+            return False
+        return True
+
 
 @cache
 def board_names() -> tuple[str, ...]:

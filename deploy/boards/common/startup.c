@@ -52,8 +52,9 @@ __attribute__((section(".vectors"), used)) static const void *const vectors[16] 
 #define CFSR_STACK_LIMIT (1u << 20) /* STKOF, Armv8-M */
 #define SFSR_SFARVALID (1u << 6)
 
-/* Armv6-M and Armv8-M Baseline have no fault status registers. */
-#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+/* Armv6-M and Armv8-M Baseline have no fault status registers (but code for them may run on a
+ * larger core, which has). */
+#if (defined(__ARM_ARCH_6M__) && !defined(BOARD_RUNS_ON_ARMV7M)) || defined(__ARM_ARCH_8M_BASE__)
 #define IS_BASELINE 1
 #else
 #define IS_BASELINE 0
