@@ -1,0 +1,93 @@
+"""FULLY_CONNECTED on Helium."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trecx.codegen.kernels.common import folded_bias
+from trecx.codegen.kernels.mve_common import (
+    LANES,
+    MveChoice,
+    clamp_instructions,
+    corrects_ties,
+    left_shift,
+    right_shift_requantisation,
+    round_up,
+    zero_point_fields,
+)
+from trecx.codegen.lowering import Blob, Step, register
+from trecx.ir.graph import Operator
+
+UNITS = 8  # of a group
+EVEN_THEN_ODD = [0, 2, 4, 6, 1, 3, 5, 7]  # order of the units in the two accumulator vectors
+
+
+@register
+class MveFullyConnected(MveChoice):
+    """Eight units at a time; see mve/fully_connected_s8.c."""
+
+    kinds = ("FULLY_CONNECTED",)
+    scheme = "eight units"
+
+    def misfit(self, op: Operator) -> str | None:
+        return left_shift(op)
+
+    def lower(self, op: Operator) -> list[Step]:
+        source = op.inputs[0]
+        units, inputs = op.inputs[1].shape
+        multiplier, shift = right_shift_requantisation(op)
+        per_channel = not (np.all(multiplier == multiplier[0]) and np.all(shift == shift[0]))
+        params = {
+            "rows": op.output.size // units,
+            "inputs": inputs,
+            "units": units,
+            "multiplier": 0 if per_channel else int(multiplier[0]),
+            "shift": 0 if per_channel else int(shift[0]),
+            **{k: v for k, v in zero_point_fields(op).items() if k != "input_zero_point"},
+            "packed": Blob("int8_t", packed_units(op, per_channel), align=8),
+        }
+        kernel = "trecx_fully_connected_s8_mve"
+        kernel += ("_per_channel" if per_channel else "") + ("" if corrects_ties(op) else "_relu")
+        vectors = -(-inputs // LANES)
+        return [
+            Step(
+                kernel=kernel,
+                sources=("mve/fully_connected_s8.c",),
+                header="fully_connected_s8_mve.h",
+                params_type="trecx_fully_connected_s8_mve_params",
+                params=params,
+                inputs=(source,),
+                outputs=(op.output,),
+                scratch_bytes=40 + LANES * max(4, vectors),
+                instructions=self._instructions(op, vectors, per_channel),
+                scheme=self.scheme,
+            )
+        ]
+
+    @staticmethod
+    def _instructions(op: Operator, vectors: int, per_channel: bool) -> int:
+        units = op.inputs[1].shape[0]
+        quads = (vectors - 1) // 4
+        group = 16 * vectors + 6 * quads + 19
+        group += (4 if per_channel else 0) + (2 if corrects_ties(op) else 0)
+        row = -(-units // UNITS) * group + 60 + 3 * vectors
+        return op.output.size // units * row + 60 + clamp_instructions(op)
+
+
+def packed_units(op: Operator, per_channel: bool) -> np.ndarray:
+    """Records of eight units each, as the header states them: int8."""
+    weights = op.inputs[1].data
+    units, inputs = weights.shape
+    slots = np.minimum(np.arange(round_up(units, UNITS)), units - 1)
+    filled = np.pad(weights, ((0, 0), (0, -inputs % LANES)))[slots]
+    vectors = filled.reshape(-1, UNITS, filled.shape[1] // LANES, LANES).swapaxes(1, 2)
+    parts = [_words(folded_bias(op)[slots]), vectors.reshape(len(vectors), -1)]
+    if per_channel:
+        for values in right_shift_requantisation(op):
+            parts.append(_words(values[slots].reshape(-1, UNITS)[:, EVEN_THEN_ODD]))
+    return np.concatenate(parts, axis=1).reshape(-1)
+
+
+def _words(values: np.ndarray) -> np.ndarray:
+    """int32 values, eight for each group, as rows of int8."""
+    return np.ascontiguousarray(values, "<i4").view(np.int8).reshape(-1, 4 * UNITS)
