@@ -382,5 +382,5 @@ def test_registry_is_well_formed():
 def test_progress_bar_shows_every_stage(server, tmp_path, capsys):
     with progress_bar() as bar:
         fetch(archive_of(server), tmp_path, progress=bar)
-    shown = capsys.readouterr().out
+    shown = capsys.readouterr().err
     assert all(stage in shown for stage in ("download", "check", "unpack"))

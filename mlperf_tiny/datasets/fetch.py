@@ -168,7 +168,8 @@ def fetch(
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A progress bar on the terminal: `with progress_bar() as bar: fetch(..., progress=bar)`."""
+    """A progress bar on stderr: `with progress_bar() as bar: fetch(..., progress=bar)`."""
+    from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -185,15 +186,20 @@ def progress_bar() -> Iterator[Progress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns) as bars:
-        tasks = {}
+    bars = Progress(*columns, console=Console(stderr=True))
+    tasks = {}
 
-        def update(stage: str, done: int, total: int | None) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+    def update(stage: str, done: int, total: int | None) -> None:
+        bars.start()
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total)
+        bars.update(tasks[stage], completed=done, total=total)
 
+    try:
         yield update
+    finally:
+        if tasks:  # stopping a display that never began would print an empty line
+            bars.stop()
 
 
 def _check(archive: Archive) -> None:

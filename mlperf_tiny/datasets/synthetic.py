@@ -12,6 +12,7 @@ import numpy as np
 from mlperf_tiny.augment import IMAGE_AUGMENTATIONS
 from mlperf_tiny.datasets import LABELS, WORDS
 from mlperf_tiny.features import clip_features
+from trecx.errors import DataError
 from trecx.task import ArraySamples, DataSplits
 
 SHAPES = (
@@ -84,6 +85,7 @@ def machines(
     The training split is all normal; half of the others are anomalies (label 1): a shifted hum or
     an added rattle.
     """
+    _check_counts((train, calibration, test))
     rng = np.random.default_rng([seed, 4])
     parts = []
     for count, share in ((train, 0.0), (calibration, 0.5), (test, 0.5)):
@@ -94,12 +96,19 @@ def machines(
 
 def _splits(name, labels, generate: Generator, counts, seed: int, augmentations, scale=1.0):
     """Independent draws for each split, the classes in equal shares."""
+    _check_counts(counts)
     parts = []
     for number, count in enumerate(counts):
         rng = np.random.default_rng([seed, number])
         classes = rng.permutation(np.arange(count) % len(labels)).astype(np.int64)
         parts.append(ArraySamples(generate(classes, rng), classes, scale, augmentations))
     return DataSplits(name, *parts, labels=tuple(labels), synthetic=True)
+
+
+def _check_counts(counts) -> None:
+    for count in counts:
+        if not isinstance(count, int) or count < 1:
+            raise DataError(f"a split of synthetic data has 1 sample or more, got {count!r}")
 
 
 # Images of shapes

@@ -24,7 +24,7 @@ def read_bundle(path: Path) -> Bundle:
     schema says; the message names it.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not (path / MANIFEST).is_file():
         raise BundleError(f"no bundle at {path}: a folder with a {MANIFEST} is expected")
     raw = read_file(path, MANIFEST, MAX_MANIFEST_BYTES)
     manifest = _parse(path, raw)

@@ -13,6 +13,9 @@ existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress display.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all."
+)
 limit_option = click.option(
     "--samples",
     "limit",
@@ -76,7 +79,7 @@ data_options = _gathered(
             multiple=True,
             help="Option of the data source, such as words=zero,one (repeatable).",
         ),
-        "seed": click.option("--seed", type=int, default=0, show_default=True, help="Of all."),
+        "seed": seed_option,
     },
     "data",
     _data,
@@ -123,6 +126,13 @@ budget_options = _gathered(
     _choice,
 )
 
+
+def _compiling(optimize, flash_budget, prefix):
+    if flash_budget is not None and optimize != "speed":
+        raise click.UsageError("--flash-budget limits --optimize speed: give that too")
+    return {"optimize": optimize, "flash_budget": flash_budget, "prefix": prefix}
+
+
 compile_options = _gathered(
     {
         "optimize": click.option(
@@ -133,12 +143,14 @@ compile_options = _gathered(
             help="Spend flash: least; weights at int8 size; widened weights for speed.",
         ),
         "flash_budget": click.option(
-            "--flash-budget", type=int, help="Largest bytes of packed weights (with speed)."
+            "--flash-budget",
+            type=click.IntRange(min=0),
+            help="Largest bytes of packed weights and tables (with --optimize speed).",
         ),
         "prefix": click.option("--prefix", help="C prefix of all names [default: the task's]."),
     },
     "compiling",
-    dict,
+    _compiling,
 )
 target_option = click.option(
     "--target",

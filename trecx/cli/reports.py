@@ -12,6 +12,7 @@ from trecx.cli.options import (
     path_type,
     print_report,
     quiet_option,
+    seed_option,
     target_option,
 )
 from trecx.cli.progress import stage_progress
@@ -111,7 +112,7 @@ def _analyse(bundle_path, data, limit, quiet, as_json, what):
 )
 @click.option("--task", default="kws", show_default=True, help="Which task: ic, kws or vww.")
 @click.option("--target", default="mps2-an386", show_default=True, help="Board to emulate.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option
 @quiet_option
 def demo(out, task, target, seed, quiet):
     """The whole pipeline on embedded synthetic data, in a few minutes.

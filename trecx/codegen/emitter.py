@@ -14,6 +14,8 @@ from trecx.codegen.program import Program, TimedStep
 from trecx.errors import InputError
 
 _LINE = 96
+# PREFIX.h must not hide a header that the generated code includes, nor PREFIX_model a type.
+_RESERVED = {"trecx", "stddef", "stdint", "string"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,28 +39,28 @@ class ModelInfo:
 class _Writer:
     info: ModelInfo
     lines: list[str] = field(default_factory=list)
-    arrays: dict[tuple[str, int, bytes], str] = field(default_factory=dict)
+    arrays: dict[tuple[str, int, bytes], str] = field(default_factory=dict)  # by Blob.key
 
     def put(self, text: str = "") -> None:
         self.lines.append(text)
 
-    def array(self, ctype: str, values: np.ndarray, align: int, name: str) -> str:
+    def array(self, blob: Blob, name: str) -> str:
         """Name of a const array with these values; equal arrays are written once."""
-        values = np.asarray(values)
-        key = (ctype, align, values.astype(np.int64).tobytes())
-        if key not in self.arrays:
-            self.arrays[key] = name
+        if blob.key not in self.arrays:
+            self.arrays[blob.key] = name
             self.put(
-                f"static const {ctype} {name}[{max(values.size, 1)}]"
-                f" __attribute__((aligned({align}))) = {{"
+                f"static const {blob.ctype} {name}[{max(np.size(blob.values), 1)}]"
+                f" __attribute__((aligned({blob.align}))) = {{"
             )
-            self.lines.extend(_rows(values))
+            self.lines.extend(_rows(blob.values))
             self.put("};")
-        return self.arrays[key]
+        return self.arrays[blob.key]
 
 
 def check_prefix(prefix: str) -> str:
-    """The prefix, if it can begin C identifiers; InputError otherwise."""
+    """The prefix, if it can begin C identifiers and file names; InputError otherwise."""
+    if prefix.lower() in _RESERVED:
+        raise InputError(f"the prefix {prefix!r} would hide names of trecx or of the C library")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,40}", prefix):
         raise InputError(
             f"a prefix must be a C identifier of at most 41 letters, digits and underscores; "
@@ -162,7 +164,7 @@ def _emit_step(w: _Writer, program: Program, plan: MemoryPlan, timed: TimedStep)
     fields = []
     for key, value in step.params.items():
         if isinstance(value, Blob):
-            value = w.array(value.ctype, value.values, value.align, f"{name}_{c_identifier(key)}")
+            value = w.array(value, f"{name}_{c_identifier(key)}")
         elif value is None:
             value = "NULL"
         elif isinstance(value, (tuple, list)):
@@ -216,7 +218,7 @@ def _emit_decision_arrays(w: _Writer, segment: int):
         return lambda units: "0 /* no exit policy: always go on */"
     call = w.info.policies[segment]
     arrays = [
-        w.array(ctype, values, 4, f"{w.info.prefix}_exit_{segment}_{key}")
+        w.array(Blob(ctype, np.array(values)), f"{w.info.prefix}_exit_{segment}_{key}")
         for key, (ctype, values) in call.arrays.items()
     ]
     scalars = [_c_int(v) for v in call.scalars]

@@ -11,6 +11,7 @@ from trecx.codegen.lowering import (
     require_possible,
 )
 from trecx.codegen.views import Views
+from trecx.errors import BudgetError
 from trecx.ir.graph import Graph, Operator
 
 BALANCED_SLACK = 1.05  # packed weights may exceed the int8 weights by padding
@@ -18,19 +19,31 @@ SMALL_TABLE_BYTES = 1536  # tables below this are not "widened weights"
 
 
 def lower_chain(
-    graphs: list[Graph], views: list[Views], options: LoweringOptions
+    graphs: list[Graph],
+    views: list[Views],
+    options: LoweringOptions,
+    cache: dict | None = None,
 ) -> list[list[Lowered]]:
     """Lower every operator; raises UnsupportedModelError when one has no kernel.
 
-    Operators that are views have no steps.
+    Operators that are views have no steps. cache: what an earlier call with the same options found
+    for the same operators; filled here.
     """
+    cache = {} if cache is None else cache
     chain = [
-        [_lower(op, options, id(op) in found.elided) for op in graph.operators]
+        [_cached(op, options, id(op) in found.elided, cache) for op in graph.operators]
         for graph, found in zip(graphs, views, strict=True)
     ]
     if options.optimize is Optimize.SPEED and options.flash_budget is not None:
         _respect_budget([low for segment in chain for low in segment], options.flash_budget)
     return chain
+
+
+def _cached(op: Operator, options: LoweringOptions, elided: bool, cache: dict) -> Lowered:
+    key = (id(op), elided)
+    if key not in cache:
+        cache[key] = (op, _lower(op, options, elided))  # the operator, so that its id stays taken
+    return cache[key][1]
 
 
 def _lower(op: Operator, options: LoweringOptions, elided: bool) -> Lowered:
@@ -57,7 +70,10 @@ def _allowed(op: Operator) -> float:
 
 
 def _respect_budget(lowered: list[Lowered], budget: int) -> None:
-    """Give back the widened weights that save least per byte until the total fits."""
+    """Give back the widened weights that save least per byte until the total fits.
+
+    Raises BudgetError when it never does.
+    """
     total = sum(low.chosen.flash_bytes for low in lowered)
     while total > budget:
         best = None
@@ -70,7 +86,10 @@ def _respect_budget(lowered: list[Lowered], budget: int) -> None:
                 if best is None or price < best[0]:
                     best = (price, low, other, saved)
         if best is None:
-            return
+            raise BudgetError(
+                f"the constants of this model need at least {total:,} bytes, "
+                f"more than the flash budget of {budget:,}"
+            )
         _, low, other, saved = best
         low.chosen = other
         total -= saved

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trecx.bundle import Bundle, DataFacts, write_bundle
 from trecx.errors import InputError
 from trecx.ir.graph import Graph
-from trecx.policies import DevicePolicy, MaxSoftmax, SplitRole
+from trecx.policies import DevicePolicy, MaxSoftmax, SplitRole, family
 from trecx.policies.calibration import Budget, calibrate
 from trecx.policies.evaluation import evaluate
 from trecx.policies.outputs import ChainOutputs, PathCosts
@@ -23,6 +23,7 @@ class Choice:
 
     budget: limits on accuracy loss or cost; None with a fixed threshold. threshold: for
     max-softmax, 0..1. policy: family name; None: the one the method was published with.
+    Raises InputError for a combination or a value that cannot be.
     """
 
     budget: Budget | None = None
@@ -34,6 +35,10 @@ class Choice:
             raise InputError("give either a budget or a fixed threshold, not both and not neither")
         if self.threshold is not None and self.policy not in (None, "max_softmax"):
             raise InputError(f"a fixed threshold is for max_softmax, not for {self.policy!r}")
+        if self.threshold is not None:
+            MaxSoftmax(self.threshold)
+        if self.policy is not None:
+            family(self.policy)
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,11 +50,18 @@ def load_chain(path: Path) -> Chain:
     if not path.exists():
         raise InputError(f"{path} does not exist: a bundle folder or a .tflite file is needed")
     content = path.read_bytes()
+    try:
+        return _chain_of_file(path.stem, content)
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def _chain_of_file(name: str, content: bytes) -> Chain:
     parts, policies = [content], []
     if is_cascade(read_model(content)):
         parts, policies = unlink(content)
     return Chain(
-        path.stem,
+        name,
         [read_graph(part) for part in parts],
         tuple(from_manifest(policy) for policy in policies),
         hashlib.sha256(content).hexdigest(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trecx.errors import InputError
+from trecx.errors import InputError, TrecxError
 from trecx.task import DataSplits, Task
 
 SYNTHETIC = "synthetic"
@@ -30,13 +30,24 @@ class DataChoice:
         """Raises InputError when path, source and options do not go together, DataError when the
         data are not as they should be."""
         source, path = self._source(task), () if self.path is None else (self.path,)
+        if "seed" in self.options:
+            raise InputError("seed is no option of the data source: give --seed")
         try:
             return task.load_data(source, *path, seed=self.seed, **self.options)
-        except TypeError as error:
-            if "unexpected keyword argument" not in str(error):
+        except TrecxError:
+            raise
+        except (TypeError, ValueError) as error:
+            if not self.options:
                 raise
+            raise self._refused(source, error) from None
+
+    def _refused(self, source: str, error: Exception) -> InputError:
+        """What a loader's exception means when the user has given it options."""
+        if "unexpected keyword argument" in str(error):
             option = str(error).rsplit("'", 2)[-2]
-            raise InputError(f"data source {source!r} has no option {option!r}") from None
+            return InputError(f"data source {source!r} has no option {option!r}")
+        options = ", ".join(f"{name}={value}" for name, value in self.options.items())
+        return InputError(f"data source {source!r} cannot be loaded with {options}: {error}")
 
     def _source(self, task: Task) -> str:
         if self.path is None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trecx import pipeline
+from trecx.errors import InputError
 from trecx.files import write_atomic
 from trecx.policies.calibration import Budget
 from trecx.reports.document import Document, Facts
@@ -16,6 +17,9 @@ from trecx.stages.calibrating import Choice
 from trecx.stages.data import DataChoice
 from trecx.stages.summary import BundleSummary
 from trecx.stages.training import recipe_for
+from trecx.targets.boards import load_board
+from trecx.targets.qemu import require_qemu
+from trecx.targets.toolchain import compiler_for
 from trecx.task import find_task
 
 SAMPLES = 200
@@ -42,9 +46,13 @@ def run_demo(
 ) -> Iterator[object]:
     """Run every stage in `out`, yielding each report as it is ready.
 
-    Finished training runs in `out` are used again. Raises the errors of every stage.
+    Finished training runs in `out` are used again. Raises the errors of every stage; what a later
+    one needs (board, compiler, emulator) is looked for before the training.
     """
     task, data = find_task(task_name), DataChoice(seed=seed)
+    if task.kind != "classification":
+        raise InputError(f"task {task.name!r} is no classification: the demo has no exit to show")
+    _require_tools(target)
     run, base_run, bundle_path = out / "run", out / "base-run", out / "bundle"
     demo = recipe_for(task, "demo")
     base = dataclasses.replace(demo, name="demo-base", method="base", exits=())
@@ -81,3 +89,10 @@ def run_demo(
     )
     write_atomic(out / "report.html", page)
     yield _Files(out)
+
+
+def _require_tools(target: str) -> None:
+    board = load_board(target)
+    compiler_for(board.core)
+    if not board.is_host:
+        require_qemu()

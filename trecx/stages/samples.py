@@ -75,6 +75,8 @@ def from_files(inputs: Path, labels: Path | None, graph: Graph, limit: int | Non
             f"{labels}: labels must be integers of shape ({len(x)},), got {y.dtype} {y.shape}"
         )
     chosen = spread(len(x), limit)
+    if not np.isfinite(x[chosen]).all():
+        raise DataError(f"{inputs}: inputs must be finite, found NaN or infinity")
     x = x[chosen] if x.dtype == np.int8 else quantise(x[chosen].astype(np.float32), graph)
     return RunSamples(x, None if y is None else y[chosen], str(inputs))
 
