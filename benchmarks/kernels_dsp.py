@@ -20,6 +20,7 @@ from tests.support import random_ops
 from tests.support.kernel_harness import CORTEX_M4, operator_case, run_cases
 from trecx.codegen.lowering import Candidate, Isa, LoweringOptions, Optimize, candidates
 from trecx.codegen.select import lower_chain
+from trecx.codegen.views import find_views
 from trecx.ir.graph import Graph
 from trecx.ir.interpreter import run_graph
 from trecx.ir.ops import macs
@@ -62,7 +63,9 @@ def measure(named: list[tuple[str, Graph]], optimize: Optimize, every: bool) -> 
         if every:
             chosen = [c for c in candidates(op, Isa.DSP) if c.steps]
         else:
-            [[lowered]] = lower_chain([graph], LoweringOptions(Isa.DSP, optimize))
+            [[lowered]] = lower_chain(
+                [graph], [find_views(graph)], LoweringOptions(Isa.DSP, optimize)
+            )
             chosen = [lowered.chosen]
         data = random_ops.random_inputs(graph, random, samples=1)
         want = run_graph(graph, data)[0]

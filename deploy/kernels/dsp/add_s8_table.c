@@ -22,11 +22,9 @@ void trecx_add_s8_table(const trecx_add_s8_table_params *params, const int8_t *i
   const int32_t *const at_zero = table + 128;
   const int8_t *const half = p->half_input ? input2 : input1;
   const int8_t *const scaled = p->half_input ? input1 : input2;
-  const int32_t constants[2] = {p->output_bias_shift, p->output_multiplier};
-  trecx_dsp_requant q;
   make_table(p, table);
-  trecx_dsp_prepare_requant(constants, p->output_zero_point, &q);
-  const int32_t multiplier = q.multiplier, offset = q.offset, shift = q.shift;
+  const int32_t multiplier = p->output_multiplier, shift = p->output_shift;
+  const int32_t offset = (2 * p->output_zero_point + 1) * (1 << shift);
   for (int32_t i = 0; i < p->count; i++) {
     const int32_t sum = at_zero[scaled[i]] + half[i] * (1 << HALF_SHIFT);
     const int32_t y = trecx_smmlar(sum, multiplier, offset + (sum >> 31)) >> shift;

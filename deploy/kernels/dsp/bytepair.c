@@ -1,33 +1,41 @@
 #include "trecx/dsp/bytepair_inner.h"
 
-static void prepare_entry(const trecx_bytepair_layer *layer, const int32_t *constants,
-                          trecx_bytepair_entry *e) {
-  const int32_t a = trecx_dsp_bias(constants), b = trecx_dsp_bias(constants + 2);
+static void fill_entry(const trecx_bytepair_layer *layer, trecx_dsp_channel a, trecx_dsp_channel b,
+                       trecx_bytepair_entry *e) {
+  const int32_t s = (int32_t)(((uint32_t)b.bias << 8) + (uint32_t)a.bias);
   for (int32_t i = 0; i < 3; i++) {
-    e->start_a[i] = a;
-    e->start_s[i] = (int32_t)(((uint32_t)b << 8) + (uint32_t)a);
+    e->start_a[i] = a.bias;
+    e->start_s[i] = s;
   }
-  trecx_dsp_prepare_requant(constants, layer->zero_point, &e->a);
-  trecx_dsp_prepare_requant(constants + 2, layer->zero_point, &e->b);
-  if (!layer->round_negatives) trecx_dsp_requant_of_256(&e->b);
+  e->a = a.requant;
+  e->b = b.requant;
+  if (layer->constants.fast_shift) {
+    e->a.shift = a.requant.shift + 1;
+    e->b.shift = 7 - b.requant.shift;
+  }
 }
 
 void trecx_bytepair_start(trecx_bytepair_run *run, const trecx_bytepair_layer *layer,
                           int32_t pixel_step, void *scratch) {
   trecx_bytepair_entry *e = scratch;
-  const int32_t *constants = layer->constants;
+  trecx_dsp_cursor cursor;
+  trecx_dsp_channel a, b;
   run->entries = e;
   run->end = e + trecx_bytepair_pairs(layer->channels);
   run->tile = (uint32_t *)(e + trecx_bytepair_pairs(layer->channels));
   run->skip = (uint32_t)-layer->groups & 3u;
   run->groups = layer->groups;
   run->pixel_step = pixel_step;
-  run->round_negatives = layer->round_negatives;
+  run->fast = layer->constants.fast_shift;
   run->weights = layer->weights;
   run->channels = layer->channels;
+  trecx_dsp_first_channel(&cursor, &layer->constants);
   for (; e != run->end; e++) {
-    prepare_entry(layer, constants, e);
-    constants += e == run->entries && (layer->channels & 1) ? 2 : 4;
+    /* With an odd number of channels, the second pair repeats the second channel. */
+    const int32_t again = (layer->channels & 1) && e == run->entries + 1;
+    a = again ? b : trecx_dsp_next_channel(&cursor);
+    b = trecx_dsp_next_channel(&cursor);
+    fill_entry(layer, a, b, e);
   }
 }
 

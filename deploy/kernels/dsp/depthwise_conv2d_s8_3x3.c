@@ -13,36 +13,36 @@ typedef struct {
   int32_t rows, words, outputs;
   trecx_depthwise_entry *entries; /* [4] */
   int8_t *zero;
+  trecx_dsp_cursor cursor;
 } state;
 
-static uint32_t lanes(uint32_t low, uint32_t high) {
-  return (low & 0xFFFFu) | high << 16;
-}
-
-/* The taps of a row as lanes (0, 1) and (1, 2), doubled. */
-static void prepare_weights(const int8_t *w, uint32_t taps[3][2]) {
+/* The taps of a row as lanes (0, 1) and (1, 2), shifted left. */
+static void prepare_weights(const int8_t *w, int32_t shift, uint32_t taps[3][2]) {
   const uint32_t first = trecx_load32(w), second = trecx_load32(w + 4);
-  const uint32_t w02 = trecx_lanes_02(first), w13 = trecx_lanes_13(first);
-  const uint32_t w46 = trecx_lanes_02(second), w57 = trecx_lanes_13(second);
-  taps[0][0] = trecx_double_lanes(lanes(w02, w13));
-  taps[0][1] = trecx_double_lanes(lanes(w13, w02 >> 16));
-  taps[1][0] = trecx_double_lanes(lanes(w13 >> 16, w46));
-  taps[1][1] = trecx_double_lanes(lanes(w46, w57));
-  taps[2][0] = trecx_double_lanes(lanes(w46 >> 16, w57 >> 16));
-  taps[2][1] = trecx_double_lanes(lanes(w57 >> 16, (uint32_t)w[8]));
+  const uint32_t w02 = trecx_shift_lanes(trecx_lanes_02(first), shift);
+  const uint32_t w13 = trecx_shift_lanes(trecx_lanes_13(first), shift);
+  const uint32_t w46 = trecx_shift_lanes(trecx_lanes_02(second), shift);
+  const uint32_t w57 = trecx_shift_lanes(trecx_lanes_13(second), shift);
+  taps[0][0] = trecx_lanes(w02, w13);
+  taps[0][1] = trecx_lanes(w13, w02 >> 16);
+  taps[1][0] = trecx_lanes(w13 >> 16, w46);
+  taps[1][1] = trecx_lanes(w46, w57);
+  taps[2][0] = trecx_lanes(w46 >> 16, w57 >> 16);
+  taps[2][1] = trecx_lanes(w57 >> 16, (uint32_t)w[8] << shift);
 }
 
-static void prepare_channel(const params_t *p, int32_t channel, trecx_depthwise_entry *e) {
-  const int32_t *const constants = p->constants + 2 * channel;
-  const int32_t bias = 2 * trecx_dsp_bias(constants);
+static void prepare_channel(const params_t *p, trecx_dsp_cursor *cursor, trecx_depthwise_entry *e) {
+  const int8_t *const weights = p->weights + 9 * cursor->index;
+  const trecx_dsp_channel channel = trecx_dsp_next_channel(cursor);
+  const int32_t shift = p->constants.fast_shift ? channel.requant.shift + 1 : 1;
+  const int32_t bias = channel.bias * (1 << shift);
   for (int32_t i = 0; i < 6; i++) e->bias[i] = bias;
-  prepare_weights(p->weights + 9 * channel, e->weights);
-  trecx_dsp_prepare_requant(constants, p->output_zero_point, &e->requant);
+  prepare_weights(weights, shift, e->weights);
+  e->requant = channel.requant;
 }
 
 static void start(const params_t *p, state *s, void *scratch) {
-  const uint32_t fill =
-      lanes((uint32_t)(int32_t)p->input_zero_point, (uint32_t)(int32_t)p->input_zero_point);
+  const uint32_t zero = (uint32_t)(int32_t)p->input_zero_point;
   s->rows = (p->output_height - 1) * p->stride + 3;
   s->words = p->stride == 1 ? TRECX_STRIP_WORDS_1 : TRECX_STRIP_WORDS_2;
   s->outputs = p->stride == 1 ? TRECX_STRIP_OUTPUTS_1 : TRECX_STRIP_OUTPUTS_2;
@@ -52,9 +52,10 @@ static void start(const params_t *p, state *s, void *scratch) {
   if (s->image_rows > p->input_height) s->image_rows = p->input_height;
   s->entries = (trecx_depthwise_entry *)(s->strip + 4 * s->rows * s->words);
   s->zero = (int8_t *)(s->entries + 4);
+  trecx_dsp_first_channel(&s->cursor, &p->constants);
   trecx_fill_bytes(s->zero, (int8_t)p->input_zero_point, 4);
   /* Rows above and below the image are never written again. */
-  for (int32_t i = 0; i < 4 * s->rows * s->words; i++) s->strip[i] = fill;
+  for (int32_t i = 0; i < 4 * s->rows * s->words; i++) s->strip[i] = trecx_lanes(zero, zero);
 }
 
 /* The last word of the strip before is the first of the next; the output may lie over its input. */
@@ -96,7 +97,7 @@ static void spread_strip(const params_t *p, const state *s, const int8_t *input,
 }
 
 /* The channels from `first` to base + 3; the four from `base` on are spread. */
-static void channel_group(const params_t *p, const state *s, const int8_t *input, int8_t *output,
+static void channel_group(const params_t *p, state *s, const int8_t *input, int8_t *output,
                           int32_t base, int32_t first) {
   const int32_t skipped = first - base;
   const int32_t row_step = p->output_width * p->channels;
@@ -108,13 +109,13 @@ static void channel_group(const params_t *p, const state *s, const int8_t *input
                              .channels = 4 - skipped,
                              .strip = s->strip + skipped * plane,
                              .entry = &s->entries[skipped]};
-  for (int32_t c = skipped; c < 4; c++) prepare_channel(p, base + c, &s->entries[c]);
+  for (int32_t c = skipped; c < 4; c++) prepare_channel(p, &s->cursor, &s->entries[c]);
   for (int32_t x = 0; x < p->output_width; x += s->outputs) {
     const int32_t left = p->output_width - x;
     spread_strip(p, s, input + base, x);
     run.output = output + x * p->channels + first;
     run.output_end = run.output + p->output_height * row_step;
-    run.entry_point = (left < s->outputs ? left : s->outputs) + (p->round_negatives ? 7 : 0);
+    run.entry_point = (left < s->outputs ? left : s->outputs) + (p->constants.fast_shift ? 0 : 7);
     if (p->stride == 1) {
       trecx_depthwise_strip_1(&run);
     } else {

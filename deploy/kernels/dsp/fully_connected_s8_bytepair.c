@@ -13,10 +13,10 @@ static int32_t second_unit(const params_t *p, int32_t pair) {
 }
 
 static int8_t finish(const params_t *p, int32_t unit, int32_t sum) {
-  const int32_t constants[2] = {p->bias_shift[unit], p->multiplier[unit * p->multiplier_step]};
-  trecx_dsp_requant q;
-  trecx_dsp_prepare_requant(constants, p->output_zero_point, &q);
-  const int32_t y = trecx_dsp_requantize(sum, q.multiplier, q.offset, q.shift);
+  const int32_t shift = p->bias_shift[unit] & 31;
+  const trecx_dsp_requant q = {p->multiplier[unit * p->multiplier_step],
+                               (2 * p->output_zero_point + 1) * (1 << shift), shift};
+  const int32_t y = trecx_dsp_requantize(sum, &q);
   if (y < p->activation_min) return (int8_t)p->activation_min;
   return (int8_t)(y > p->activation_max ? p->activation_max : y);
 }

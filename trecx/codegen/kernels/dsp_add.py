@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from trecx.codegen.kernels.common import activation_fields
-from trecx.codegen.kernels.dsp_common import LARGEST_RIGHT_SHIFT, SMALLEST_RIGHT_SHIFT
 from trecx.codegen.kernels.ref_add import RefAdd
 from trecx.codegen.lowering import Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.quantize import add_params
 
+SMALLEST_RIGHT_SHIFT, LARGEST_RIGHT_SHIFT = 1, 21  # of the general form in trecx/dsp/arith.h
 ONE_HALF = (1 << 30, 0)
 TABLE_BYTES = 1024
 # Instructions measured on an emulated Cortex-M4.
@@ -45,7 +45,7 @@ class DspAddTable(KernelChoice):
             "half_zero_point": op.inputs[half].zero_point,
             "scaled_zero_point": op.inputs[1 - half].zero_point,
             "output_zero_point": op.output.zero_point,
-            "output_bias_shift": -p.output_shift - 1,
+            "output_shift": -p.output_shift - 1,
             **activation_fields(op),
         }
         return [

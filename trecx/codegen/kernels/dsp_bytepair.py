@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from trecx.codegen.kernels.dsp_common import (
-    accumulator_range,
-    constants_blob,
-    keeps_negatives,
-    largest_right_shift,
-    requantisation_reason,
-)
+from trecx.codegen.kernels.dsp_channels import Channels, pack_channels
 from trecx.codegen.lowering import Blob
 from trecx.ir.graph import Operator
 
-# (S - A) >> 8 recovers the second filter of a pair when its sum is below this.
-SECOND_FILTER_LIMIT = 1 << 23
-# Above, the second filter's sum times 256 overflows in the requantisation.
-LARGEST_SHIFT_WITHOUT_ROUNDING = 14
+FAST_SHIFT = 12  # TRECX_BYTEPAIR_FAST_SHIFT
 ENTRY_BYTES = 48  # sizeof(trecx_bytepair_entry)
 # Instructions measured on an emulated Cortex-M4.
-TILE_START, PAIR_START = 60, 47
+TILE_START, PAIR_START = 45, 19
 GROUP = {3: 17, 2: 13}
 TURN = 2  # loop over up to four groups
 WIDEN = {3: 12, 2: 14}
@@ -40,17 +31,17 @@ def groups_of(inputs: int) -> int:
     return -(-inputs // 4)
 
 
-def bytepair_reason(op: Operator) -> str | None:
-    """Why the filters of a convolution cannot be paired; None when they can."""
-    channels = op.output.shape[-1]
-    low, high = accumulator_range(op)
-    second = pair_channels(channels)[:, 1]
-    largest = int(max(-low[second].min(), high[second].max() + 1))
-    if largest > SECOND_FILTER_LIMIT:
-        return f"a second filter's sum can reach {largest}; the limit is {SECOND_FILTER_LIMIT}"
+def halfword_reason(op: Operator) -> str | None:
+    """Why the weights cannot be paired; None when they can."""
     if int(_halfwords(op).min()) < -(1 << 15):
         return "a weight of -128 beside a negative one does not fit a halfword"
-    return requantisation_reason(op)
+    return None
+
+
+def bytepair_reason(op: Operator) -> str | None:
+    """Why a layer's filters cannot be paired or requantised; None when they can."""
+    channels = pack_channels(op, FAST_SHIFT)
+    return halfword_reason(op) or (channels if isinstance(channels, str) else None)
 
 
 def _halfwords(op: Operator) -> np.ndarray:
@@ -76,17 +67,14 @@ def bytepair_weights(op: Operator) -> Blob:
 
 def layer_fields(op: Operator) -> dict[str, object]:
     """Fields of the struct member `layer`, a trecx_bytepair_layer."""
-    fields = {
-        "weights": bytepair_weights(op),
-        "constants": constants_blob(op),
-        "groups": groups_of(op.inputs[1].data[0].size),
-        "channels": op.output.shape[-1],
-        "zero_point": op.output.zero_point,
-        "round_negatives": int(
-            keeps_negatives(op) or largest_right_shift(op) > LARGEST_SHIFT_WITHOUT_ROUNDING
-        ),
+    channels = pack_channels(op, FAST_SHIFT)
+    assert isinstance(channels, Channels), channels
+    return {
+        "layer.weights": bytepair_weights(op),
+        **channels.fields("layer.constants"),
+        "layer.groups": groups_of(op.inputs[1].data[0].size),
+        "layer.channels": op.output.shape[-1],
     }
-    return {f"layer.{name}": value for name, value in fields.items()}
 
 
 def row_tiles(pixels: int) -> list[int]:
@@ -98,10 +86,10 @@ def row_tiles(pixels: int) -> list[int]:
     return tiles
 
 
-def tile_instructions(pixels: int, groups: int, channels: int, round_negatives: bool) -> int:
-    """One tile, all channels, without the gathering of its inputs."""
-    pairs = (channels + 1) // 2
-    requantise = 2 * pixels * (5 + bool(round_negatives))
+def tile_instructions(pixels: int, fields: dict[str, object]) -> int:
+    """One tile, all channels of a layer, without the gathering of its inputs."""
+    groups, pairs = fields["layer.groups"], (fields["layer.channels"] + 1) // 2
+    requantise = 2 * pixels * (4 if fields["layer.constants.fast_shift"] else 6)
     turns = -(-groups // 4)
     dot = GROUP[pixels] * groups + TURN * turns
-    return TILE_START + pairs * (PAIR_START - 30 + requantise + dot)
+    return TILE_START + pairs * (PAIR_START + requantise + dot)

@@ -14,10 +14,9 @@ from trecx.codegen.kernels.dsp_bytepair import (
     row_tiles,
     tile_instructions,
 )
+from trecx.codegen.kernels.dsp_common import INT16_LIMIT
 from trecx.codegen.lowering import Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
-
-INT16_LIMIT = 1 << 15
 
 
 def window_overlap(op: Operator) -> int:
@@ -113,7 +112,7 @@ class DspConv2DBytepair(KernelChoice):
         return [
             Step(
                 kernel="trecx_conv2d_s8_bytepair",
-                sources=("dsp/conv2d_s8_bytepair.c", "dsp/bytepair.c"),
+                sources=("dsp/conv2d_s8_bytepair.c", "dsp/bytepair.c", "dsp/channels.c"),
                 header="conv2d_s8_dsp.h",
                 params_type="trecx_conv2d_s8_bytepair_params",
                 params=params,
@@ -134,9 +133,7 @@ class DspConv2DBytepair(KernelChoice):
             if params["run"] % 4:
                 words = -(-params["run"] // 4)
                 gather += pixels * params["kernel_height"] * (6 * words + 12)
-            tile = tile_instructions(
-                pixels, params["layer.groups"], channels, params["layer.round_negatives"]
-            )
+            tile = tile_instructions(pixels, params)
             row += tile + gather + 40
         reading = op.inputs[0].size * 0.7 + 30 * params["input_height"]
         prepare = PREPARE_PAIR * ((channels + 1) // 2)
@@ -175,14 +172,12 @@ class DspConv2D1x1Bytepair(KernelChoice):
         groups = channels // 4
         instructions = PREPARE_PAIR * pairs + 60
         for tile in row_tiles(pixels):
-            instructions += tile_instructions(
-                tile, groups, out_channels, params["layer.round_negatives"]
-            )
+            instructions += tile_instructions(tile, params)
             instructions += WIDEN[tile] * groups + 35
         return [
             Step(
                 kernel="trecx_conv2d_1x1_s8_bytepair",
-                sources=("dsp/conv2d_1x1_s8_bytepair.c", "dsp/bytepair.c"),
+                sources=("dsp/conv2d_1x1_s8_bytepair.c", "dsp/bytepair.c", "dsp/channels.c"),
                 header="conv2d_s8_dsp.h",
                 params_type="trecx_conv2d_1x1_s8_bytepair_params",
                 params=params,

@@ -5,21 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from trecx.codegen.constraints import broken_rule
-from trecx.codegen.kernels.dsp_common import (
-    constants_blob,
-    output_fields,
-    requantisation_reason,
-)
+from trecx.codegen.kernels.common import activation_fields
+from trecx.codegen.kernels.dsp_channels import Channels, pack_channels
+from trecx.codegen.kernels.dsp_common import INT16_LIMIT
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
-INT16_LIMIT = 1 << 15
+FAST_SHIFT = 10  # TRECX_DEPTHWISE_FAST_SHIFT
 ENTRY_BYTES = 60  # sizeof(trecx_depthwise_entry)
 STRIP_OUTPUTS = {1: 6, 2: 4}
 STRIP_WORDS = {1: 4, 2: 5}
 # Instructions measured on an emulated Cortex-M4.
 ROW = {1: 55, 2: 43}
-OUTPUT = 4
+OUTPUT = 3
 SPREAD_WORD, KEEP_WORD = 19, 20
 RUN, STRIP, CHANNEL = 55, 150, 75
 
@@ -47,16 +45,19 @@ class DspDepthwise3x3(KernelChoice):
             return "fewer than 4 channels"
         if max(*op.inputs[0].shape, *op.output.shape) >= INT16_LIMIT:
             return "a dimension does not fit 16 bits"
-        return requantisation_reason(op)
+        packed = pack_channels(op, FAST_SHIFT)
+        return packed if isinstance(packed, str) else None
 
     def lower(self, op: Operator) -> list[Step]:
         source = op.inputs[0]
         _, height, width, channels = source.shape
         _, out_height, out_width, _ = op.output.shape
         stride = op.attrs.stride[0]
+        constants = pack_channels(op, FAST_SHIFT)
+        assert isinstance(constants, Channels), constants
         params = {
             "weights": Blob("int8_t", _nine_taps(op), align=1),
-            "constants": constants_blob(op),
+            **constants.fields("constants"),
             "input_height": height,
             "input_width": width,
             "output_height": out_height,
@@ -66,14 +67,14 @@ class DspDepthwise3x3(KernelChoice):
             "pad_top": op.attrs.padding.top,
             "pad_left": op.attrs.padding.left,
             "input_zero_point": source.zero_point,
-            **output_fields(op),
+            **activation_fields(op),
         }
         rows = (out_height - 1) * stride + 3
         in_place = source.shape == op.output.shape and stride == 1 and op.attrs.padding.left <= 2
         return [
             Step(
                 kernel="trecx_depthwise_conv2d_s8_3x3",
-                sources=("dsp/depthwise_conv2d_s8_3x3.c",),
+                sources=("dsp/depthwise_conv2d_s8_3x3.c", "dsp/channels.c"),
                 header="depthwise_conv2d_s8_dsp.h",
                 params_type="trecx_depthwise_conv2d_s8_3x3_params",
                 params=params,
@@ -90,7 +91,7 @@ class DspDepthwise3x3(KernelChoice):
         _, height, width, channels = op.output.shape
         stride = op.attrs.stride[0]
         strips = -(-width // STRIP_OUTPUTS[stride])
-        per_output = OUTPUT + params["round_negatives"]
+        per_output = OUTPUT + (0 if params["constants.fast_shift"] else 2)
         per_channel = CHANNEL + strips * (RUN + height * ROW[stride]) + height * width * per_output
         words = STRIP_WORDS[stride]
         spread = strips * rows * (words * SPREAD_WORD) - (strips - 1) * rows * (

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from trecx.codegen.constraints import broken_rule
-from trecx.codegen.kernels.common import activation_fields
-from trecx.codegen.kernels.dsp_bytepair import bytepair_reason, bytepair_words
-from trecx.codegen.kernels.dsp_common import channel_constants
+from trecx.codegen.kernels.common import activation_fields, requantisation
+from trecx.codegen.kernels.dsp_bytepair import bytepair_words, halfword_reason
+from trecx.codegen.kernels.dsp_common import dot_range, folded_bias
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
 PAIRS_AT_ONCE = 3
+LARGEST_RIGHT_SHIFT = 21
+ACCUMULATOR_LIMIT = 1 << 23  # so that the bias fits 27 bits, too
 # Instructions measured on an emulated Cortex-M4.
 GROUP_OF_THREE, GROUP_OF_ONE = 24, 14
 BLOCK_OF_THREE, BLOCK_OF_ONE = 200, 100
@@ -24,18 +26,17 @@ class DspFullyConnectedBytepair(KernelChoice):
     scheme = "byte pairs, dense"
 
     def reason_against(self, op: Operator) -> str | None:
-        return broken_rule(op) or bytepair_reason(op)
+        return broken_rule(op) or halfword_reason(op) or _range_reason(op)
 
     def lower(self, op: Operator) -> list[Step]:
         units, inputs = op.inputs[1].shape
         rows = op.output.size // units
-        constants = channel_constants(op)
-        one_multiplier = len(np.unique(constants[:, 1])) == 1
-        multipliers = constants[:1, 1] if one_multiplier else constants[:, 1]
+        multipliers, shift = requantisation(op)
+        one_multiplier = len(np.unique(multipliers)) == 1
         params = {
             "weights": _dense_weights(op),
-            "bias_shift": Blob("int32_t", constants[:, 0]),
-            "multiplier": Blob("int32_t", multipliers),
+            "bias_shift": Blob("int32_t", 32 * folded_bias(op) - shift - 1),
+            "multiplier": Blob("int32_t", multipliers[: 1 if one_multiplier else None]),
             "rows": rows,
             "inputs": inputs,
             "units": units,
@@ -61,6 +62,18 @@ class DspFullyConnectedBytepair(KernelChoice):
                 scheme=self.scheme,
             )
         ]
+
+
+def _range_reason(op: Operator) -> str | None:
+    """Why a bias, shift or sum does not fit; None when all do."""
+    _, shift = requantisation(op)
+    if not 1 <= -shift.max() <= -shift.min() <= LARGEST_RIGHT_SHIFT:
+        return f"right shifts from {-shift.max()} to {-shift.min()}; 1 to {LARGEST_RIGHT_SHIFT} fit"
+    bias, (low, high) = folded_bias(op), dot_range(op)
+    largest = int(max(-(low + bias).min(), (high + bias).max()))
+    if largest >= ACCUMULATOR_LIMIT:
+        return f"a sum can reach {largest}; the limit is {ACCUMULATOR_LIMIT}"
+    return None
 
 
 def _dense_weights(op: Operator) -> Blob:

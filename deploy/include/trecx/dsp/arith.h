@@ -39,11 +39,6 @@ static inline uint32_t trecx_add_lanes_13(uint32_t lanes, uint32_t bytes) {
   return sum;
 }
 
-/* Twice each lane. */
-static inline uint32_t trecx_double_lanes(uint32_t lanes) {
-  return (uint32_t)__sadd16((int16x2_t)lanes, (int16x2_t)lanes);
-}
-
 /* acc + a.low * b.low + a.high * b.high. */
 static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {
   int32_t sum;
@@ -91,10 +86,6 @@ static inline uint32_t trecx_add_lanes_13(uint32_t lanes, uint32_t bytes) {
   return trecx_add_lanes_02(lanes, bytes >> 8);
 }
 
-static inline uint32_t trecx_double_lanes(uint32_t lanes) {
-  return (lanes & 0x7FFF7FFFu) << 1;
-}
-
 static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {
   const int32_t low = (int32_t)(int16_t)a * (int16_t)b;
   const int32_t high = (int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16);
@@ -118,57 +109,78 @@ static inline int32_t trecx_half_to_s8(int32_t x) {
 #endif
 
 /* --- requantisation ---
- * TFLM's two roundings (trecx/arith.h) for shift = -e, e >= 1, in four or five instructions:
+ * TFLM's two roundings (trecx/arith.h) of an accumulator x, for shift = -e, e >= 1, in few
+ * instructions. Two forms:
  *
- *   t = high half of (2 x * multiplier), rounded;  y = (t + c) >> e,  c = zp * 2^e + 2^(e-1)
+ * General: t = high half of (2 x * multiplier), rounded; y = (t + c) >> e, c = zp * 2^e + 2^(e-1).
+ * That is the same for x >= 0. For x < 0 the reference rounds ties of the second step down, not up,
+ * which is c - 1.
  *
- * is the same for x >= 0. For x < 0 the reference rounds ties of the second step down, not up,
- * which is c - 1; the difference only shows in outputs below the zero point.
- * Needs |x| < 2^29 and e <= 21.
+ * Fast, where no output below the zero point survives the activation: x is shifted left before the
+ * multiplication, so that the rounding of the first step goes into the offset and the second shift,
+ * E, is the same for all channels: y = (high half of (x * 2^(d+1) * multiplier) + c) >> E with
+ * d = E - e from 1 to 7 and c = zp * 2^E + 2^(E-1) + 2^(d-1).
  *
- * When 256 x is at hand instead of x, and |x| < 2^23, e <= 14, the rounding of the first step can
- * be put into the offset: y = (high half of (256 x * multiplier) + 128 c + 64) >> (e + 7). */
+ * Both need |x| < 2^23. A channel outside these ranges is an exception: constants that give the
+ * same outputs for all inputs that can occur, found and checked when the model is compiled. */
 
 typedef struct {
   int32_t multiplier;
   int32_t offset; /* c */
-  int32_t shift;  /* e - 1: the last bit is shifted out together with the saturation */
+  int32_t shift;  /* general: e - 1, the last bit is shifted out with the saturation; fast: d */
 } trecx_dsp_requant;
 
-/* Constants of a channel in flash, two words: 32 * bias + (e - 1), then the multiplier. The input's
- * zero point is folded into the bias, |bias| < 2^26. */
-static inline int32_t trecx_dsp_bias(const int32_t *constants) {
-  return constants[0] >> 5;
-}
+/* A channel's constants. bias: with the input's zero point folded in. */
+typedef struct {
+  int32_t bias;
+  trecx_dsp_requant requant;
+} trecx_dsp_channel;
 
-static inline void trecx_dsp_prepare_requant(const int32_t *constants, int32_t zero_point,
-                                             trecx_dsp_requant *requant) {
-  requant->multiplier = constants[1];
-  requant->shift = constants[0] & 31;
-  requant->offset = (int32_t)((uint32_t)(2 * zero_point + 1) << requant->shift);
-}
+#define TRECX_DSP_CHANNEL_BYTES 7
+#define TRECX_DSP_EXCEPTION_WORDS 5
 
-/* The constants for 256 x, from those for x. */
-static inline void trecx_dsp_requant_of_256(trecx_dsp_requant *requant) {
-  requant->shift += 7;
-  requant->offset = requant->offset * 128 + 64;
-}
+/* The constants of a layer in flash.
+ * packed: seven bytes a channel; from the lowest bit on: the multiplier in 31 bits, the shift less
+ *   least_shift in 3, the bias in 22.
+ * exceptions: [exception_count][5] in ascending order: channel, bias, multiplier, offset, shift;
+ *   they replace what is packed.
+ * zero_point: of the output. fast_shift: E, or 0 for the general form. */
+typedef struct {
+  const uint8_t *packed;
+  const int32_t *exceptions;
+  int16_t exception_count;
+  int16_t least_shift;
+  int16_t zero_point;
+  int16_t fast_shift;
+} trecx_dsp_channels;
 
-/* Result limited to int8. Exact only when no output below the zero point survives: the zero
- * point is -128, or the activation's lower bound is at least the zero point. */
-static inline int32_t trecx_dsp_requantize_relu(int32_t x, int32_t multiplier, int32_t offset,
-                                                int32_t shift) {
+/* Reads one channel after the other (dsp/channels.c). */
+typedef struct {
+  const trecx_dsp_channels *channels;
+  const uint8_t *packed;
+  const int32_t *exception;
+  int32_t index, exceptions_left;
+} trecx_dsp_cursor;
+
+void trecx_dsp_first_channel(trecx_dsp_cursor *cursor, const trecx_dsp_channels *channels);
+trecx_dsp_channel trecx_dsp_next_channel(trecx_dsp_cursor *cursor);
+
+/* General form, limited to int8. */
+static inline int32_t trecx_dsp_requantize(int32_t x, const trecx_dsp_requant *q) {
   const int32_t doubled = (int32_t)((uint32_t)x << 1);
-  return trecx_half_to_s8(trecx_smmlar(doubled, multiplier, offset) >> shift);
+  return trecx_half_to_s8(trecx_smmlar(doubled, q->multiplier, q->offset + (x >> 31)) >> q->shift);
 }
 
-/* Result limited to int8, exact for all x. */
-static inline int32_t trecx_dsp_requantize(int32_t x, int32_t multiplier, int32_t offset,
-                                           int32_t shift) {
-  return trecx_dsp_requantize_relu(x, multiplier, offset + (x >> 31), shift);
+/* --- lanes and memory --- */
+
+static inline uint32_t trecx_lanes(uint32_t low, uint32_t high) {
+  return (low & 0xFFFFu) | high << 16;
 }
 
-/* --- memory --- */
+/* Each lane times 2^shift. */
+static inline uint32_t trecx_shift_lanes(uint32_t lanes, int32_t shift) {
+  return trecx_lanes(lanes << shift, (lanes >> 16) << shift);
+}
 
 /* Four bytes at any address. */
 static inline uint32_t trecx_load32(const void *address) {

@@ -27,10 +27,10 @@ typedef struct {
 } trecx_bytepair_entry;
 
 /* A layer's filters, and the tile they are applied to. The assembly relies on the order of the
- * fields, and on nothing being behind `weights` that it needs.
+ * fields.
  * skip: groups left out in the first turn of a loop over four groups.
  * output: where the next tile's results go; pixel_step: bytes from a pixel to the next.
- * round_negatives: see trecx_bytepair_layer. */
+ * fast: which form of requantisation the entries are for. */
 typedef struct {
   uint32_t *tile;
   uint32_t skip;
@@ -39,22 +39,20 @@ typedef struct {
   int8_t *output;
   int32_t pixel_step;
   const trecx_bytepair_entry *end;
-  int32_t round_negatives;
+  int32_t fast;
   const uint32_t *weights;
   int32_t channels;
 } trecx_bytepair_run;
 
-/* What a kernel knows of its layer.
- * constants: of each channel (trecx/dsp/arith.h).
- * channels: outputs of a pixel, at least 2.
- * round_negatives: 1 if outputs below the zero point can survive the activation, or if a right
- *   shift is above 14; otherwise 0, which is faster. */
+/* The second shift of the fast requantisation. In an entry of that form, a.shift is d + 1, to the
+ * left, and b.shift is 7 - d, to the right, since 256 * B is at hand. */
+#define TRECX_BYTEPAIR_FAST_SHIFT 12
+
+/* What a kernel knows of its layer. channels: outputs of a pixel, at least 2. */
 typedef struct {
   const uint32_t *weights;
-  const int32_t *constants;
+  trecx_dsp_channels constants;
   int16_t groups, channels;
-  int16_t zero_point;
-  int16_t round_negatives;
 } trecx_bytepair_layer;
 
 static inline int32_t trecx_bytepair_pairs(int32_t channels) {

@@ -14,9 +14,9 @@
   "ldm r0, {r4-r12}\n\t"            \
   "mov r1, r12\n\t"                 \
   "cmp r11, #0\n\t"                 \
-  "ite eq\n\t"                      \
-  "adreq r11, 61f\n\t"              \
-  "adrne r11, 62f\n\t"              \
+  "ite ne\n\t"                      \
+  "adrne r11, 61f\n\t"              \
+  "adreq r11, 62f\n\t"              \
   "add r11, r11, #1\n\t"            \
   "stm sp, {r4-r11}\n"              \
   "1:\n\t"                          \
@@ -41,24 +41,27 @@
   "ldr pc, [sp, #28]\n\t"      \
   ".balign 4\n"
 
-/* 2 * accumulator in register X to a byte at ADDRESS; C is the register of the offset. */
-#define REQUANTIZE(X, C, ADDRESS)     \
-  "smmlar " X ", " X ", r2, " C "\n\t" \
+/* Fast form of the accumulator in register X to a byte at ADDRESS; SHIFT: of what is in X. */
+#define FAST(X, SHIFT, ADDRESS)        \
+  SHIFT " " X ", " X ", r4\n\t"        \
+  "smmla " X ", " X ", r2, r3\n\t"     \
+  "ssat " X ", #8, " X ", asr #12\n\t" \
+  "strb " X ", " ADDRESS "\n\t"
+
+#define A_FAST(X, ADDRESS) FAST(X, "lsl", ADDRESS)
+#define B_FAST(X, ADDRESS) FAST(X, "asr", ADDRESS)
+
+/* General form; DOUBLE: makes twice the accumulator from what is in X. */
+#define GENERAL(X, DOUBLE, ADDRESS)    \
+  "add lr, r3, " X ", asr #31\n\t"     \
+  DOUBLE                               \
+  "smmlar " X ", " X ", r2, lr\n\t"    \
   "asr " X ", " X ", r4\n\t"           \
   "ssat " X ", #8, " X ", asr #1\n\t"  \
   "strb " X ", " ADDRESS "\n\t"
 
-#define A_RELU(X, ADDRESS) "add " X ", " X ", " X "\n\t" REQUANTIZE(X, "r3", ADDRESS)
-/* 256 * B in X: the constants of B are made for it, and for the high half without rounding. */
-#define B_RELU(X, ADDRESS)            \
-  "smmla " X ", " X ", r2, r3\n\t"    \
-  "asr " X ", " X ", r4\n\t"          \
-  "ssat " X ", #8, " X ", asr #1\n\t" \
-  "strb " X ", " ADDRESS "\n\t"
-
-#define SIGN(X) "add lr, r3, " X ", asr #31\n\t"
-#define A_SIGNED(X, ADDRESS) SIGN(X) "add " X ", " X ", " X "\n\t" REQUANTIZE(X, "lr", ADDRESS)
-#define B_SIGNED(X, ADDRESS) SIGN(X) "asr " X ", " X ", #7\n\t" REQUANTIZE(X, "lr", ADDRESS)
+#define A_GENERAL(X, ADDRESS) GENERAL(X, "add " X ", " X ", " X "\n\t", ADDRESS)
+#define B_GENERAL(X, ADDRESS) GENERAL(X, "asr " X ", " X ", #7\n\t", ADDRESS)
 
 #define SECOND_FILTER   \
   "adds r5, r5, #1\n\t" \
@@ -95,14 +98,14 @@ static __attribute__((naked, noinline)) void run_3_pixels(const trecx_bytepair_r
       "sub r9, r9, r12\n\t"
       REQUANTIZE_BEGIN
       "61:\n\t"
-      A_RELU("r10", "[r5]") A_RELU("r11", "[r5, r6]") A_RELU("r12", "[r5, r6, lsl #1]")
+      A_FAST("r10", "[r5]") A_FAST("r11", "[r5, r6]") A_FAST("r12", "[r5, r6, lsl #1]")
       SECOND_FILTER
-      B_RELU("r7", "[r5]") B_RELU("r8", "[r5, r6]") B_RELU("r9", "[r5, r6, lsl #1]")
+      B_FAST("r7", "[r5]") B_FAST("r8", "[r5, r6]") B_FAST("r9", "[r5, r6, lsl #1]")
       NEXT_PAIR
       "62:\n\t"
-      A_SIGNED("r10", "[r5]") A_SIGNED("r11", "[r5, r6]") A_SIGNED("r12", "[r5, r6, lsl #1]")
+      A_GENERAL("r10", "[r5]") A_GENERAL("r11", "[r5, r6]") A_GENERAL("r12", "[r5, r6, lsl #1]")
       SECOND_FILTER
-      B_SIGNED("r7", "[r5]") B_SIGNED("r8", "[r5, r6]") B_SIGNED("r9", "[r5, r6, lsl #1]")
+      B_GENERAL("r7", "[r5]") B_GENERAL("r8", "[r5, r6]") B_GENERAL("r9", "[r5, r6, lsl #1]")
       NEXT_PAIR);
 }
 
@@ -123,14 +126,14 @@ static __attribute__((naked, noinline)) void run_2_pixels(const trecx_bytepair_r
       "sub r8, r8, r11\n\t"
       REQUANTIZE_BEGIN
       "61:\n\t"
-      A_RELU("r10", "[r5]") A_RELU("r11", "[r5, r6]")
+      A_FAST("r10", "[r5]") A_FAST("r11", "[r5, r6]")
       SECOND_FILTER
-      B_RELU("r7", "[r5]") B_RELU("r8", "[r5, r6]")
+      B_FAST("r7", "[r5]") B_FAST("r8", "[r5, r6]")
       NEXT_PAIR
       "62:\n\t"
-      A_SIGNED("r10", "[r5]") A_SIGNED("r11", "[r5, r6]")
+      A_GENERAL("r10", "[r5]") A_GENERAL("r11", "[r5, r6]")
       SECOND_FILTER
-      B_SIGNED("r7", "[r5]") B_SIGNED("r8", "[r5, r6]")
+      B_GENERAL("r7", "[r5]") B_GENERAL("r8", "[r5, r6]")
       NEXT_PAIR);
 }
 

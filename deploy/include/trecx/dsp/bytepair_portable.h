@@ -2,17 +2,10 @@
 #ifndef TRECX_DSP_BYTEPAIR_PORTABLE_H
 #define TRECX_DSP_BYTEPAIR_PORTABLE_H
 
-static int8_t requantize_a(const trecx_bytepair_run *run, const trecx_dsp_requant *q, int32_t a) {
-  if (run->round_negatives) {
-    return (int8_t)trecx_dsp_requantize(a, q->multiplier, q->offset, q->shift);
-  }
-  return (int8_t)trecx_dsp_requantize_relu(a, q->multiplier, q->offset, q->shift);
-}
-
-/* b: the sum times 256. */
-static int8_t requantize_b(const trecx_bytepair_run *run, const trecx_dsp_requant *q, int32_t b) {
-  if (run->round_negatives) return requantize_a(run, q, b >> 8);
-  return (int8_t)trecx_half_to_s8(trecx_smmla(b, q->multiplier, q->offset) >> q->shift);
+/* shifted: the accumulator times 2^(d+1). */
+static int8_t requantize_fast(int32_t shifted, const trecx_dsp_requant *q) {
+  const int32_t y = trecx_smmla(shifted, q->multiplier, q->offset);
+  return (int8_t)trecx_half_to_s8(y >> (TRECX_BYTEPAIR_FAST_SHIFT - 1));
 }
 
 static void run_pixels(const trecx_bytepair_run *run, int32_t pixels) {
@@ -27,8 +20,14 @@ static void run_pixels(const trecx_bytepair_run *run, int32_t pixels) {
         a = trecx_smlad(trecx_lanes_02(weights[k]), x, a);
       }
       const int32_t b = (int32_t)((uint32_t)s - (uint32_t)a);
-      output[i * run->pixel_step] = requantize_a(run, &e->a, a);
-      output[i * run->pixel_step + 1] = requantize_b(run, &e->b, b);
+      int8_t *const at = output + i * run->pixel_step;
+      if (run->fast) {
+        at[0] = requantize_fast((int32_t)((uint32_t)a << e->a.shift), &e->a);
+        at[1] = requantize_fast(b >> e->b.shift, &e->b);
+      } else {
+        at[0] = (int8_t)trecx_dsp_requantize(a, &e->a);
+        at[1] = (int8_t)trecx_dsp_requantize(b >> 8, &e->b);
+      }
     }
     weights += 2 * run->groups;
     output += 2;

@@ -51,12 +51,6 @@
   "tbb [pc, r11]\n"                  \
   "2:\n\t"
 
-#define DEPTHWISE_STORE(X, C, ADDRESS)  \
-  "smmlar " X ", " X ", r6, " C "\n\t"  \
-  "asr " X ", " X ", r8\n\t"            \
-  "ssat " X ", #8, " X ", asr #1\n\t"   \
-  ADDRESS(X)
-
 #define DEPTHWISE_AT_0(X) "strb " X ", [r9]\n\t"
 #define DEPTHWISE_AT_1(X) "strb " X ", [r9, r10]\n\t"
 #define DEPTHWISE_AT_2(X) "strb " X ", [r9, r10, lsl #1]\n\t"
@@ -64,9 +58,17 @@
 #define DEPTHWISE_AT_4(X) "strb " X ", [r9, r10, lsl #2]\n\t"
 #define DEPTHWISE_AT_5(X) "add r11, r9, r10\n\tstrb " X ", [r11, r10, lsl #2]\n\t"
 
-#define DEPTHWISE_RELU(X, ADDRESS) DEPTHWISE_STORE(X, "r7", ADDRESS)
-#define DEPTHWISE_SIGNED(X, ADDRESS) \
-  "add r11, r7, " X ", asr #31\n\t" DEPTHWISE_STORE(X, "r11", ADDRESS)
+#define DEPTHWISE_FAST(X, ADDRESS)      \
+  "smmla " X ", " X ", r6, r7\n\t"      \
+  "ssat " X ", #8, " X ", asr #10\n\t"  \
+  ADDRESS(X)
+
+#define DEPTHWISE_GENERAL(X, ADDRESS)   \
+  "add r11, r7, " X ", asr #31\n\t"     \
+  "smmlar " X ", " X ", r6, r11\n\t"    \
+  "asr " X ", " X ", r8\n\t"            \
+  "ssat " X ", #8, " X ", asr #1\n\t"   \
+  ADDRESS(X)
 
 /* BACK: bytes from the end of this row's inputs to the beginning of the next one's. After the last
  * row come the strip and the entry of the next channel. */
@@ -101,19 +103,19 @@ static __attribute__((naked, noinline)) void trecx_depthwise_strip_1(
       ".byte 0, (31f - 2b) / 2, (32f - 2b) / 2, (33f - 2b) / 2, (34f - 2b) / 2, (35f - 2b) / 2\n\t"
       ".byte (36f - 2b) / 2, 0, (41f - 2b) / 2, (42f - 2b) / 2, (43f - 2b) / 2, (44f - 2b) / 2\n\t"
       ".byte (45f - 2b) / 2, (46f - 2b) / 2\n"
-      "36:\n\t" DEPTHWISE_RELU("r5", DEPTHWISE_AT_5)
-      "35:\n\t" DEPTHWISE_RELU("r4", DEPTHWISE_AT_4)
-      "34:\n\t" DEPTHWISE_RELU("r3", DEPTHWISE_AT_3)
-      "33:\n\t" DEPTHWISE_RELU("r2", DEPTHWISE_AT_2)
-      "32:\n\t" DEPTHWISE_RELU("r1", DEPTHWISE_AT_1)
-      "31:\n\t" DEPTHWISE_RELU("r0", DEPTHWISE_AT_0)
+      "36:\n\t" DEPTHWISE_FAST("r5", DEPTHWISE_AT_5)
+      "35:\n\t" DEPTHWISE_FAST("r4", DEPTHWISE_AT_4)
+      "34:\n\t" DEPTHWISE_FAST("r3", DEPTHWISE_AT_3)
+      "33:\n\t" DEPTHWISE_FAST("r2", DEPTHWISE_AT_2)
+      "32:\n\t" DEPTHWISE_FAST("r1", DEPTHWISE_AT_1)
+      "31:\n\t" DEPTHWISE_FAST("r0", DEPTHWISE_AT_0)
       "b 9f\n"
-      "46:\n\t" DEPTHWISE_SIGNED("r5", DEPTHWISE_AT_5)
-      "45:\n\t" DEPTHWISE_SIGNED("r4", DEPTHWISE_AT_4)
-      "44:\n\t" DEPTHWISE_SIGNED("r3", DEPTHWISE_AT_3)
-      "43:\n\t" DEPTHWISE_SIGNED("r2", DEPTHWISE_AT_2)
-      "42:\n\t" DEPTHWISE_SIGNED("r1", DEPTHWISE_AT_1)
-      "41:\n\t" DEPTHWISE_SIGNED("r0", DEPTHWISE_AT_0)
+      "46:\n\t" DEPTHWISE_GENERAL("r5", DEPTHWISE_AT_5)
+      "45:\n\t" DEPTHWISE_GENERAL("r4", DEPTHWISE_AT_4)
+      "44:\n\t" DEPTHWISE_GENERAL("r3", DEPTHWISE_AT_3)
+      "43:\n\t" DEPTHWISE_GENERAL("r2", DEPTHWISE_AT_2)
+      "42:\n\t" DEPTHWISE_GENERAL("r1", DEPTHWISE_AT_1)
+      "41:\n\t" DEPTHWISE_GENERAL("r0", DEPTHWISE_AT_0)
       DEPTHWISE_NEXT("32"));
 }
 
@@ -125,15 +127,15 @@ static __attribute__((naked, noinline)) void trecx_depthwise_strip_2(
       DEPTHWISE_REQUANTIZE_BEGIN
       ".byte 0, (31f - 2b) / 2, (32f - 2b) / 2, (33f - 2b) / 2, (34f - 2b) / 2, 0, 0, 0\n\t"
       ".byte (41f - 2b) / 2, (42f - 2b) / 2, (43f - 2b) / 2, (44f - 2b) / 2\n"
-      "34:\n\t" DEPTHWISE_RELU("r3", DEPTHWISE_AT_3)
-      "33:\n\t" DEPTHWISE_RELU("r2", DEPTHWISE_AT_2)
-      "32:\n\t" DEPTHWISE_RELU("r1", DEPTHWISE_AT_1)
-      "31:\n\t" DEPTHWISE_RELU("r0", DEPTHWISE_AT_0)
+      "34:\n\t" DEPTHWISE_FAST("r3", DEPTHWISE_AT_3)
+      "33:\n\t" DEPTHWISE_FAST("r2", DEPTHWISE_AT_2)
+      "32:\n\t" DEPTHWISE_FAST("r1", DEPTHWISE_AT_1)
+      "31:\n\t" DEPTHWISE_FAST("r0", DEPTHWISE_AT_0)
       "b 9f\n"
-      "44:\n\t" DEPTHWISE_SIGNED("r3", DEPTHWISE_AT_3)
-      "43:\n\t" DEPTHWISE_SIGNED("r2", DEPTHWISE_AT_2)
-      "42:\n\t" DEPTHWISE_SIGNED("r1", DEPTHWISE_AT_1)
-      "41:\n\t" DEPTHWISE_SIGNED("r0", DEPTHWISE_AT_0)
+      "44:\n\t" DEPTHWISE_GENERAL("r3", DEPTHWISE_AT_3)
+      "43:\n\t" DEPTHWISE_GENERAL("r2", DEPTHWISE_AT_2)
+      "42:\n\t" DEPTHWISE_GENERAL("r1", DEPTHWISE_AT_1)
+      "41:\n\t" DEPTHWISE_GENERAL("r0", DEPTHWISE_AT_0)
       DEPTHWISE_NEXT("20"));
 }
 

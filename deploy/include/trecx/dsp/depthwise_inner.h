@@ -12,8 +12,12 @@
 #define TRECX_STRIP_OUTPUTS_2 4
 #define TRECX_STRIP_WORDS_2 5
 
-/* A channel, ready for use. Biases and weights are doubled, as the requantisation wants them.
- * weights: for each kernel row the taps (0, 1) and (1, 2) as lanes. */
+/* The second shift of the fast requantisation. */
+#define TRECX_DEPTHWISE_FAST_SHIFT 10
+
+/* A channel, ready for use. Biases and weights are shifted left as the requantisation wants the
+ * sum: by d + 1 in the fast form, by 1 in the general one. weights: for each kernel row the taps
+ * (0, 1) and (1, 2) as lanes. */
 typedef struct {
   int32_t bias[6];
   uint32_t weights[3][2];
@@ -21,7 +25,7 @@ typedef struct {
 } trecx_depthwise_entry;
 
 /* One strip in some neighbouring channels. The assembly relies on the order of the fields.
- * entry_point: outputs of the strip in a row, plus 7 if negative results need their own rounding.
+ * entry_point: outputs of the strip in a row, plus 7 for the general requantisation.
  * output to output_end, in steps of row_step: the first channel's rows.
  * strip_gap: bytes from behind the rows of a channel's strip to the next channel's strip.
  * output_gap: bytes from output_end to the next channel's output, negative.

@@ -15,9 +15,12 @@ static inline int8_t trecx_depthwise_sum(const trecx_depthwise_run *run,
            trecx_depthwise_lane(e->weights[ky], 1) * trecx_depthwise_lane(rows, first + 1) +
            trecx_depthwise_lane(e->weights[ky], 3) * trecx_depthwise_lane(rows, first + 2);
   }
-  const int32_t offset = e->requant.offset + (run->entry_point >= 7 ? sum >> 31 : 0);
-  const int32_t y = trecx_smmlar(sum, e->requant.multiplier, offset) >> e->requant.shift;
-  return (int8_t)trecx_half_to_s8(y);
+  const trecx_dsp_requant *const q = &e->requant;
+  if (run->entry_point < 7) {
+    const int32_t y = trecx_smmla(sum, q->multiplier, q->offset);
+    return (int8_t)trecx_half_to_s8(y >> (TRECX_DEPTHWISE_FAST_SHIFT - 1));
+  }
+  return (int8_t)trecx_dsp_requantize(sum >> 1, q);
 }
 
 static inline void trecx_depthwise_strip(const trecx_depthwise_run *run, int32_t stride,

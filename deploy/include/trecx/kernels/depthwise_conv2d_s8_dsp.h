@@ -12,7 +12,6 @@
  *   input     [input_height][input_width][channels]
  *   output    [output_height][output_width][channels]
  *   weights   [channels][3][3]
- *   constants [channels][2], as in trecx/dsp/arith.h
  *
  * Four channels at a time and a strip of some columns at a time are spread out to 16 bits in the
  * scratch memory, one channel behind the other. When input and output have the same size, the
@@ -24,15 +23,14 @@
  */
 typedef struct {
   const int8_t *weights;
-  const int32_t *constants;
+  trecx_dsp_channels constants;
   int16_t input_height, input_width;
   int16_t output_height, output_width;
   int16_t channels;
   int16_t stride;
   int16_t pad_top, pad_left;
-  int16_t input_zero_point, output_zero_point;
+  int16_t input_zero_point;
   int16_t activation_min, activation_max;
-  int16_t round_negatives;
 } trecx_depthwise_conv2d_s8_3x3_params;
 
 void trecx_depthwise_conv2d_s8_3x3(const trecx_depthwise_conv2d_s8_3x3_params *params,

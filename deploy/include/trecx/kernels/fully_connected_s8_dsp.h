@@ -16,7 +16,8 @@
  * Pairs are (0, 1), (2, 3), ...; with an odd number of units (0, 1), (1, 2), (3, 4), ...; the only
  * pair of a single unit is (0, 0).
  *
- * bias_shift: a word for each unit, and multiplier: the words of trecx/dsp/arith.h.
+ * bias_shift: 32 * bias + (e - 1) for each unit, |bias| < 2^26, e from 1 to 21; multiplier: with it
+ *   the general requantisation of trecx/dsp/arith.h.
  * multiplier_step: 0 when one multiplier serves all units, else 1.
  * scratch: not used, may be NULL. */
 typedef struct {
