@@ -14,9 +14,9 @@ def resnet():
 
 
 def places_of(model):
-    from trecx.exits.cost import layer_macs
+    from trecx.exits.cost import tensor_macs
 
-    return {place.layer: place for place in exit_places(model, layer_macs)}
+    return {place.layer: place for place in exit_places(model, tensor_macs)}
 
 
 def test_resnet_can_be_cut_between_its_stacks_only(resnet):

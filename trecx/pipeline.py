@@ -5,7 +5,7 @@ Task -> train -> run folder -> export -> bundle -> compile -> C library -> run -
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -174,6 +174,41 @@ def analysis(
 
     splits = data.load(find_task(read_bundle(bundle_path).task))
     return BundleAnalysis(bundle_path, splits, limit, progress)
+
+
+def compare(
+    task_name: str,
+    methods: Sequence[str] = (),
+    runs: Sequence[str] = (),
+    data: DataChoice = SYNTHETIC_DATA,
+    *,
+    out: Path,
+    terms=None,
+    training=None,
+    progress=None,
+    **choices,
+):
+    """Train `methods` or load `runs`, and compare; returns trecx.reports.comparison's report.
+
+    terms: trecx.stages.comparing.Terms. choices: template, epochs, model_file, with `methods`.
+    """
+    from trecx.stages.comparing import Terms, compare_runs, train_and_compare
+    from trecx.task import find_task
+
+    task, terms = find_task(task_name), terms or Terms()
+    if runs:
+        return compare_runs(task, runs, data.load(task), out, terms, progress=progress)
+    return train_and_compare(
+        task,
+        methods,
+        data.load(task),
+        out,
+        terms,
+        seed=data.seed,
+        training=training,
+        progress=progress,
+        **choices,
+    )
 
 
 def inspect(path: Path):

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 import click
 
 from trecx import __version__
-from trecx.cli import boards, deploy, files, models, reports, training
+from trecx.cli import boards, deploy, files, models, reports, research, training
 from trecx.errors import TrecxError, TrecxWarning
 
 
@@ -101,7 +101,7 @@ def main() -> None:
     """
 
 
-for module in (training, models, deploy, files, boards, reports):
+for module in (training, models, deploy, files, boards, reports, research):
     for command in module.COMMANDS:
         main.add_command(command)
 for point in entry_points(group="trecx.commands"):  # what installed packages add

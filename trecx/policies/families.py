@@ -123,7 +123,8 @@ class ClassGateFamily(Fitted):
     @classmethod
     def fit(cls, data: ChainOutputs, k: int) -> ClassGateFamily:
         scale, zero_point = data.quant(k)
-        plain = MaxSoftmaxFamily(data.outputs[k].shape[1], data.classes, scale, zero_point)
+        units = data.outputs[k].shape[1]
+        cls(units, data.classes, scale, zero_point, np.empty(0))  # refuses what it cannot read
         correct = data.correct()
         values = _logits(dequantize(_INT8, scale, zero_point), scale)
         q = data.outputs[k]
@@ -136,7 +137,7 @@ class ClassGateFamily(Fitted):
         )
         table = model.score(values[None, :], np.arange(data.classes)[:, None])
         table[:, zero_point >= _INT8] = -np.inf
-        return cls(plain.units, plain.classes, scale, zero_point, table)
+        return cls(units, data.classes, scale, zero_point, table)
 
     def scores(self, q: np.ndarray) -> np.ndarray:
         return self.table[q.argmax(axis=1), q.max(axis=1).astype(np.int16) + 128]

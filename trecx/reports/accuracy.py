@@ -42,7 +42,8 @@ def interval(estimate: Estimate | None, digits: int = 2, unit: str = "%") -> str
     """An estimated fraction in per cent (or points, for a difference) with its interval."""
     if estimate is None:
         return "-"
-    value, low, high = (100 * v for v in (estimate.value, estimate.low, estimate.high))
+    ends = (estimate.value, estimate.low, estimate.high)
+    value, low, high = (round(100 * v, digits) + 0.0 for v in ends)  # no minus zero
     return f"{value:.{digits}f} {unit} [{low:.{digits}f}, {high:.{digits}f}]"
 
 

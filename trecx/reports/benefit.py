@@ -88,6 +88,11 @@ class BenefitReport:
         first = self.entries[0].curve.accuracy_at(grid)
         return float(np.mean(entry.curve.accuracy_at(grid) >= first - 1e-9))
 
+    def networks(self) -> list[Entry]:
+        """One entry for each network: those that are not another policy on the same one."""
+        others = [entry for entry, _ in self.rivals()]
+        return [entry for entry in self.entries if entry not in others]
+
     def rivals(self) -> list[tuple[Entry, Entry]]:
         """(entry, first entry of its group) for every other policy on the same network."""
         first = {e.group: e for e in reversed(self.entries) if e.group}
@@ -207,7 +212,7 @@ class BenefitReport:
         depth = max(len(e.curve.segment_accuracy) for e in self.entries)
         names = [f"exit {k + 1}" for k in range(depth - 1)]
         rows = []
-        for e in self.entries:
+        for e in self.networks():
             *exits, full = (interval(a) for a in e.curve.segment_accuracy)
             costs = " / ".join(percent(c / e.curve.reference_cost) for c in e.curve.path_costs)
             rows.append((e.name, *exits, *[""] * (depth - 1 - len(exits)), full, costs))
@@ -302,7 +307,7 @@ class BenefitReport:
 
         rows = tuple(
             (e.name, cell(e.parameters_added), cell(e.flash_added), cell(e.ram_added))
-            for e in self.entries
+            for e in self.networks()
         )
         columns = ("method", "parameters", "flash bytes", "RAM bytes")
         return Table(columns, rows, frozenset({1, 2, 3}), "Added to the model without exits")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 # Layers that the int8 converter fuses into the layer before: no cut between the two.
 FUSED = ("BatchNormalization", "ReLU", "Activation")
+NO_PLACE = ("Dropout", "SpatialDropout2D")
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,14 @@ class Place:
     cost: share of the network's cost that is spent up to and including the layer, 0..1.
     crossing: names of the layers whose outputs the rest of the network needs; exactly this one
         when the place can be cut.
+    inside_block: between the depthwise and the 1x1 half of a separable convolution.
     """
 
     layer: str
     output_shape: tuple[int, ...]
     cost: float
     crossing: tuple[str, ...]
+    inside_block: bool = False
 
     @property
     def reason_against(self) -> str | None:
@@ -33,51 +37,73 @@ class Place:
         return f"{len(self.crossing)} tensors cross: the rest also needs the output of {others}"
 
 
-def exit_places(model: Any, layer_cost: Callable[[Any], float]) -> list[Place]:
+def exit_places(model: Any, tensor_cost: Callable[[Any], float]) -> list[Place]:
     """All feature maps of a functional Keras model, in order of depth, cuttable or not.
 
-    layer_cost: cost of one layer (MACs). A layer that is fused with the one after it is no place.
+    tensor_cost: cost of computing one symbolic tensor from its sources (MACs). No places: a layer
+    that is fused with the one after it, one that is called more than once, and dropout, which
+    computes nothing.
     """
-    layers = {layer.name: layer for layer in model.layers}
-    sources = {name: _inputs(layer) for name, layer in layers.items()}
-    users: dict[str, list[str]] = {name: [] for name in layers}
-    for name, its_inputs in sources.items():
-        for source in its_inputs:
-            users[source].append(name)
-    costs = {name: layer_cost(layer) for name, layer in layers.items()}
+    tensors = _in_order(model.outputs[0])
+    users: dict[int, list[Any]] = {id(tensor): [] for tensor in tensors}
+    for tensor in tensors:
+        for source in _sources(tensor):
+            users[id(source)].append(tensor)
+    calls = Counter(_name(tensor) for tensor in tensors)
+    costs = {id(tensor): tensor_cost(tensor) for tensor in tensors}
     whole = sum(costs.values()) or 1.0
     found = []
-    for name, layer in layers.items():
-        shape = tuple(layer.output.shape[1:])
-        if len(shape) != 3 or not sources[name] or _is_fused(users[name], layers):
+    for tensor in tensors:
+        is_map = len(tensor.shape) == 4 and _sources(tensor) and calls[_name(tensor)] == 1
+        if not is_map or _kind(tensor) in NO_PLACE or _is_fused(users[id(tensor)]):
             continue
-        before = _ancestors(name, sources)
+        before = {id(t) for t in _in_order(tensor)}
         crossing = tuple(
-            n for n in layers if n in before and any(u not in before for u in users[n])
+            _name(t)
+            for t in tensors
+            if id(t) in before and any(id(user) not in before for user in users[id(t)])
         )
-        spent = sum(costs[n] for n in before) / whole
-        found.append(Place(name, shape, spent, crossing))
+        spent = sum(costs[key] for key in before) / whole
+        shape = tuple(tensor.shape[1:])
+        found.append(Place(_name(tensor), shape, spent, crossing, _ends_depthwise(tensor)))
     return sorted(found, key=lambda place: place.cost)
 
 
-def _inputs(layer: Any) -> list[str]:
-    """Names of the layers that a layer reads."""
-    if not layer._inbound_nodes:
-        return []
-    tensors = layer._inbound_nodes[0].input_tensors
-    return [tensor._keras_history.operation.name for tensor in tensors]
+def _name(tensor: Any) -> str:
+    return tensor._keras_history.operation.name
 
 
-def _is_fused(users: list[str], layers: dict[str, Any]) -> bool:
-    return len(users) == 1 and type(layers[users[0]]).__name__ in FUSED
+def _sources(tensor: Any) -> list[Any]:
+    """The symbolic tensors that a tensor is computed from."""
+    operation, node_index, _ = tensor._keras_history
+    return operation._inbound_nodes[node_index].input_tensors
 
 
-def _ancestors(name: str, sources: dict[str, list[str]]) -> set[str]:
-    """The layer and everything that it depends on."""
-    found, pending = set(), [name]
+def _in_order(output: Any) -> list[Any]:
+    """A tensor and everything that it depends on, sources first, each once."""
+    found: dict[int, Any] = {}
+    pending = [(output, False)]
     while pending:
-        current = pending.pop()
-        if current not in found:
-            found.add(current)
-            pending.extend(sources[current])
-    return found
+        tensor, sources_done = pending.pop()
+        if id(tensor) in found:
+            continue
+        if sources_done:
+            found[id(tensor)] = tensor
+        else:
+            pending.append((tensor, True))
+            pending += [(source, False) for source in _sources(tensor)]
+    return list(found.values())
+
+
+def _kind(tensor: Any) -> str:
+    return type(tensor._keras_history.operation).__name__
+
+
+def _is_fused(users: list[Any]) -> bool:
+    return len(users) == 1 and _kind(users[0]) in FUSED
+
+
+def _ends_depthwise(tensor: Any) -> bool:
+    while _kind(tensor) in FUSED:
+        tensor = _sources(tensor)[0]
+    return _kind(tensor) == "DepthwiseConv2D"

@@ -47,10 +47,10 @@ def export(
             f"data given are {data.name!r} with {len(data.labels)}: give the same data"
         )
     say("quantising to int8", 0, 1)
-    full, parts = _quantised_segments(trained.model, data)
+    full, parts = quantised_segments(trained.model, data)
     base = None
     if base_run is not None:
-        base, _ = _quantised_segments(load_trained(base_run).model, data)
+        base, _ = quantised_segments(load_trained(base_run).model, data)
     say("quantising to int8", 1, 1)
     graphs = [read_graph(part) for part in parts]
     base_graph = None if base is None else read_graph(base)
@@ -74,7 +74,7 @@ def export(
     )
 
 
-def _quantised_segments(model, data: DataSplits) -> tuple[bytes, list[bytes]]:
+def quantised_segments(model, data: DataSplits) -> tuple[bytes, list[bytes]]:
     """The int8 network with all its outputs, and its segments."""
     from trecx.tflite.convert import convert
 
