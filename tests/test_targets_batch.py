@@ -299,8 +299,26 @@ def test_objects_are_cached_by_content(folder, tmp_path, monkeypatch):
     again = toy.toy_firmware.__wrapped__("mps2-an386", tmp_path / "b")
     assert {p: p.stat().st_ino for p in (tmp_path / "cache").rglob("*.o")} == objects
     assert first.elf.read_bytes() == again.elf.read_bytes()
+    copy = tmp_path / "elsewhere" / toy.SOURCE.name
+    copy.parent.mkdir()
+    copy.write_bytes(toy.SOURCE.read_bytes())
+    build_firmware([copy], "mps2-an386", "batch", tmp_path / "d", model="toy_model")
+    assert len(list((tmp_path / "cache").rglob("*.o"))) == len(objects)
     toy.toy_firmware.__wrapped__("mps2-an386", tmp_path / "c", optimize="Os")
     assert len(list((tmp_path / "cache").rglob("*.o"))) > len(objects)
+
+
+def test_changed_header_is_compiled_again(tmp_path):
+    (tmp_path / "number.h").write_text("#define NUMBER 3\n")
+    app = tmp_path / "app.c"
+    app.write_text('#include "number.h"\n\nint trecx_app(void) { return NUMBER; }\n')
+    statuses = []
+    for number in (3, 4):
+        (tmp_path / "number.h").write_text(f"#define NUMBER {number}\n")
+        program = build_firmware([], "mps2-an386", app, tmp_path)
+        with Emulator(program.board, program.elf, tmp_path) as emulator:
+            statuses.append(emulator.wait(20))
+    assert statuses == [3, 4]
 
 
 def test_memory_by_section(folder):

@@ -206,56 +206,53 @@ def _app_sources(app: str | Path) -> list[Path]:
 def _compile(compiler, units, includes: list[Path], jobs: int) -> list[Path]:
     folder = cache_folder("objects")
     prune(folder)
-    headers = _digest_headers([*includes, deploy_path() / "boards", deploy_path() / "firmware"])
-    version = tool_version(compiler)
 
     def one(unit) -> Path:
         source, flags = unit
-        return _compile_one(compiler, version, source, flags, includes, headers, folder)
+        return _compile_one(compiler, source, flags, includes, folder)
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         return list(pool.map(one, units))
 
 
-def _compile_one(compiler, version, source, flags, includes, headers, folder) -> Path:
-    try:
-        text = source.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read C source {source}: {error.strerror}") from error
-    nearby = _digest_headers([source.parent])
+def _compile_one(compiler, source: Path, flags, includes: list[Path], folder: Path) -> Path:
+    """The object of a C file, from the cache or compiled.
+
+    The key is the preprocessed text, so that it covers every header that matters and none that
+    does not; names of folders do not count, neither here nor in the debug information.
+    """
+    if not source.is_file():
+        raise InputError(f"cannot read C source {source}: there is no such file")
     source = source.resolve()
+    search = [f"-I{path}" for path in includes]
+    text = _run_compiler([compiler, *flags, *search, "-E", str(source)], source)
+    text = re.sub(r'^(# \d+ ")[^"\n]*/', r"\1", text, flags=re.MULTILINE)
     key = hashlib.sha256()
-    for part in (version, *flags, *map(str, includes), headers, nearby, str(source)):
+    for part in (tool_version(compiler), *flags, source.name, text):
         key.update(part.encode() + b"\0")
-    key.update(text)
     target = folder / f"{key.hexdigest()}.o"
     if target.is_file():
         touch(target)
         return target
+    maps = [f"-ffile-prefix-map={path}={i}" for i, path in enumerate((*includes, source.parent))]
     handle, work = tempfile.mkstemp(suffix=".o", dir=folder)
     os.close(handle)
-    command = [compiler, *flags, *(f"-I{path}" for path in includes)]
     try:
-        done = subprocess.run(
-            [*command, "-c", str(source), "-o", work], capture_output=True, text=True
-        )
-        if done.returncode != 0:
-            raise VerificationError(
-                f"{source} does not compile ({Path(compiler).name}):\n{done.stderr.strip()}"
-            )
+        _run_compiler([compiler, *flags, *search, *maps, "-c", str(source), "-o", work], source)
         os.replace(work, target)
     finally:
         Path(work).unlink(missing_ok=True)
     return target
 
 
-def _digest_headers(folders: Iterable[Path]) -> str:
-    """One digest over the headers in (and, for include folders, below) some folders."""
-    digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(Path(folder).rglob("*.h")):
-            digest.update(str(path).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+def _run_compiler(command: list[str], source: Path) -> str:
+    """Standard output; VerificationError with the compiler's messages when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        raise VerificationError(
+            f"{source} does not compile ({Path(command[0]).name}):\n{done.stderr.strip()}"
+        )
+    return done.stdout
 
 
 def _link(compiler, board: Board, flags, objects: list[Path], elf: Path) -> None:
