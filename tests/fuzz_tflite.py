@@ -24,10 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support.graph_builder import GraphBuilder, every_operator
 from tests.support.mutate import mutate, mutate_records
 from trecx.errors import InputError
 from trecx.tflite.cut import cut, cut_at_tensor
-from trecx.tflite.importer import graph_from_model, read_model
+from trecx.tflite.exporter import write_graph
+from trecx.tflite.importer import graph_from_model, read_graph, read_model
 from trecx.tflite.inspect import inspect_model
 from trecx.tflite.link import link, unlink
 from trecx.tflite.model import write_model
@@ -39,19 +41,34 @@ LARGEST_IN_CORPUS = 8000
 SECONDS_A_CASE = 5.0
 MEMORY_LIMIT = 2 << 30
 
-POLICY = {"kind": "top_class_thresholds", "thresholds": [-60] * 10}
+GATE = {"kind": "top_class_thresholds", "thresholds": [-60, 10, 128]}
 MARGIN = {"kind": "margin", "limit": 30}
 
 
+def small_exit_model() -> bytes:
+    """A network of six operators with an exit: structure without weight."""
+    b = GraphBuilder(5)
+    x = b.conv(b.input((1, 4, 4, 2)), 3)
+    early = b.softmax(b.dense(b.reduce(x, "MEAN", (1, 2)), 3))
+    late = b.softmax(b.dense(b.pool(x, "MAX_POOL_2D"), 3))
+    return write_graph(b.graph(early, late))
+
+
 def seeds() -> list[tuple[str, bytes]]:
-    """Real files: whole models, segments, cascades; the larger ones stand for several layouts."""
-    files = [(p.stem, p.read_bytes()) for p in sorted(DATA.glob("*.tflite"))]
-    resnet = dict(files)["resnet_exit"]
-    stem, tail = cut(resnet, ["output_0"])
-    two_exits = cut(dict(files)["ds_cnn_two_exits"], ["output_0", "output_1"])
-    files += [("stem", stem), ("tail", tail), ("cascade", link([stem, tail], [POLICY]))]
-    files += [("two_exit_cascade", link(two_exits, [MARGIN, MARGIN]))]
-    return files
+    """Whole models, segments and cascades, by TensorFlow's converter and by our own writer."""
+    small = small_exit_model()
+    stem, tail = cut(small, [read_graph(small).outputs[0].name])
+    files = [
+        ("small", small),
+        ("stem", stem),
+        ("tail", tail),
+        ("cascade", link([stem, tail], [GATE])),
+        ("every_operator", write_graph(every_operator(0))),
+    ]
+    names = ("autoencoder", "learned_confidence", "ds_cnn_two_exits")
+    files += [(name, (DATA / f"{name}.tflite").read_bytes()) for name in names]
+    two_exits = cut(files[-1][1], ["output_0", "output_1"])
+    return [*files, ("two_exit_cascade", link(two_exits, [MARGIN, MARGIN]))]
 
 
 def mutated(original: bytes, random: np.random.Generator) -> bytes:
@@ -74,13 +91,13 @@ def run_case(data: bytes, partner: Sequence[bytes]) -> dict[str, str]:
         return {"read": str(error)}
     stages: list[tuple[str, Callable[[], object]]] = [
         ("write", lambda: read_model(write_model(model))),
-        ("import", lambda: graph_from_model(read_model(data))),
+        ("import", lambda: graph_from_model(model)),
         ("inspect", lambda: inspect_model(data).to_json()),
         ("tidy", lambda: exact_concatenations(data)),
         ("cut", lambda: _cut_first(data, model)),
         ("unlink", lambda: unlink(data)),
-        ("link first", lambda: link([data, partner[1]], [POLICY])),
-        ("link last", lambda: link([partner[0], data], [POLICY])),
+        ("link first", lambda: link([data, partner[1]], [GATE])),
+        ("link last", lambda: link([partner[0], data], [GATE])),
     ]
     refused = {}
     for name, stage in stages:

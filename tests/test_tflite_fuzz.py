@@ -57,7 +57,7 @@ def test_corpus():
     """Files that once broke something, and one for each way in which a stage refuses its input."""
     named = dict(seeds())
     files = read_corpus()
-    assert len(files) >= 30
+    assert len(files) >= 100
     for data in files.values():
         assert run_case(data, (named["stem"], named["tail"]))
 
@@ -65,7 +65,7 @@ def test_corpus():
 def test_memory_is_bounded_by_the_file():
     """Damaged files do not make the reader allocate more than a small multiple of their size."""
     named = dict(seeds())
-    data = named["resnet_exit"]
+    data = named["ds_cnn_two_exits"]
     tracemalloc.start()
     try:
         for case in range(300):

@@ -19,7 +19,6 @@ from trecx.tflite.model import (
     code_name,
     indices,
     new_operator_code,
-    tensor_data,
     write_model,
 )
 
@@ -38,6 +37,7 @@ class Assembler:
         self.codes: list[Record] = []
         self._code_places: dict[tuple[str, int], int] = {}
         self._buffers: dict[bytes, int] = {b"": 0}  # buffer 0 is empty by convention
+        self._copied: dict[tuple[Record, int], int] = {}
 
     def subgraph(self, name: str) -> SubgraphAssembler:
         """Begin a new subgraph."""
@@ -47,6 +47,12 @@ class Assembler:
     def buffer(self, data: np.ndarray | bytes | None) -> int:
         raw = b"" if data is None else bytes(data)
         return self._buffers.setdefault(raw, len(self._buffers))
+
+    def copy_buffer(self, model: Record, index: int) -> int:
+        """Take over a buffer of another model; one that many tensors share is looked at once."""
+        if (model, index) not in self._copied:
+            self._copied[model, index] = self.buffer(model.buffers[index].data)
+        return self._copied[model, index]
 
     def code(self, code: Record) -> int:
         key = (code_name(code), code.version)
@@ -144,7 +150,7 @@ class SubgraphAssembler:
 
     def copy_tensor(self, model: Record, tensor: Record) -> int:
         """Add a copy of a tensor of another model, with its data and quantisation."""
-        buffer = self.owner.buffer(tensor_data(model, tensor))
+        buffer = self.owner.copy_buffer(model, tensor.buffer)
         self.tensors.append(tensor.copy(buffer=buffer))
         return len(self.tensors) - 1
 

@@ -194,10 +194,12 @@ def peak_activation_bytes(flow: Dataflow) -> int:
     end = len(flow.reads)
     last = {t: op for op, read in enumerate(flow.reads) for t in read}
     last.update((t, end) for t in flow.outputs)
-    alive = set(flow.inputs)
-    peak = sum(flow.nbytes[t] for t in alive)
+    dying: dict[int, list[int]] = {}
+    for tensor in [*flow.inputs, *flow.producer]:
+        dying.setdefault(last.get(tensor, flow.producer.get(tensor, 0)), []).append(tensor)
+    alive = peak = sum(flow.nbytes[t] for t in flow.inputs)
     for op in range(end):
-        alive.update(flow.writes[op])
-        peak = max(peak, sum(flow.nbytes[t] for t in alive))
-        alive = {t for t in alive if last.get(t, op) > op}
+        alive += sum(flow.nbytes[t] for t in flow.writes[op])
+        peak = max(peak, alive)
+        alive -= sum(flow.nbytes[t] for t in dying.get(op, ()))
     return peak

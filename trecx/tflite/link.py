@@ -179,7 +179,7 @@ def unlink(cascade: bytes) -> tuple[list[bytes], list[dict]]:
         last = k == len(policies)
         branch = None if last else _last_if(model, subgraph)
         segments.append(_extract(model, subgraph, branch, names[k], skip=int(k > 0)))
-        place = 0 if branch is None else branch.builtin_options.else_subgraph_index
+        place = _next_place(branch, place)
     if link(segments, policies) != cascade:
         raise UnsupportedModelError(
             "the cascade is not what this version of trecx links from its parts: "
@@ -207,9 +207,19 @@ def _read_policies(model: Record) -> list[dict]:
 def _last_if(model: Record, subgraph: Record) -> Record:
     operator = subgraph.operators[-1] if subgraph.operators else None
     options = getattr(operator, "builtin_options", None)
-    if operator is None or operator_kind(model, operator) != "IF" or options is None:
+    if getattr(options, "table", "") != "IfOptions" or operator_kind(model, operator) != "IF":
         raise UnsupportedModelError("the cascade has fewer exits than policies")
     return operator
+
+
+def _next_place(branch: Record | None, place: int) -> int:
+    """The else-branch; `link` puts every branch behind the subgraph that runs it."""
+    if branch is None:
+        return place
+    after = branch.builtin_options.else_subgraph_index
+    if after <= place:
+        raise UnsupportedModelError(f"the cascade's subgraph {place} runs subgraph {after}")
+    return after
 
 
 def _extract(model: Record, subgraph: Record, branch: Record | None, name: str, skip: int) -> bytes:

@@ -20,7 +20,16 @@ def exact_concatenations(model: bytes) -> bytes:
     """
     tree = read_model(model)
     subgraph = tree.subgraphs[0]
-    changed = [_keep_scale(tree, subgraph, op) for op in subgraph.operators]
+    before = _before_quantize(tree, subgraph)
+    readers = {i for op in subgraph.operators for i in indices(op.inputs)}
+    free = set(indices(subgraph.outputs)) - readers
+    changed = [
+        _keep_scale(subgraph, op, before)
+        for op in subgraph.operators
+        if operator_kind(tree, op) == "CONCATENATION"
+        and len(indices(op.outputs)) == 1
+        and free.issuperset(indices(op.outputs))
+    ]
     if not any(changed):
         return model
     used = set(indices(subgraph.outputs))
@@ -33,18 +42,21 @@ def exact_concatenations(model: bytes) -> bytes:
     return write_model(tree)
 
 
-def _keep_scale(tree: Record, subgraph: Record, concatenation: Record) -> bool:
-    """Rewrite one operator if it is such a concatenation; True when it was changed."""
-    if operator_kind(tree, concatenation) != "CONCATENATION":
-        return False
-    readers = {i for op in subgraph.operators for i in indices(op.inputs)}
-    free = set(indices(subgraph.outputs)) - readers
-    if len(indices(concatenation.outputs)) != 1 or not free.issuperset(
-        indices(concatenation.outputs)
-    ):
-        return False
-    sources = [_before_quantize(tree, subgraph, i) for i in indices(concatenation.inputs)]
-    if sources == indices(concatenation.inputs) or -1 in sources:
+def _before_quantize(tree: Record, subgraph: Record) -> dict[int, int]:
+    """For the output of each QUANTIZE operator, its input."""
+    return {
+        output: indices(op.inputs)[0]
+        for op in subgraph.operators
+        if operator_kind(tree, op) == "QUANTIZE" and indices(op.inputs)
+        for output in indices(op.outputs)
+    }
+
+
+def _keep_scale(subgraph: Record, concatenation: Record, before: dict[int, int]) -> bool:
+    """Rewrite a concatenation if its inputs' sources share one scale; True when it was changed."""
+    inputs = indices(concatenation.inputs)
+    sources = [before.get(i, i) for i in inputs]
+    if sources == inputs or -1 in sources:
         return False
     tensors = [subgraph.tensors[i] for i in sources]
     if any(tensor_type(t) != "INT8" or not _same(t, tensors[0]) for t in tensors):
@@ -53,14 +65,6 @@ def _keep_scale(tree: Record, subgraph: Record, concatenation: Record) -> bool:
     output = subgraph.tensors[concatenation.outputs[0]]
     output.quantization = tensors[0].quantization
     return True
-
-
-def _before_quantize(tree: Record, subgraph: Record, tensor: int) -> int:
-    """The tensor that QUANTIZE makes `tensor` of; `tensor` itself when another operator does."""
-    for op in subgraph.operators:
-        if tensor in indices(op.outputs) and operator_kind(tree, op) == "QUANTIZE":
-            return next(iter(indices(op.inputs)), tensor)
-    return tensor
 
 
 def _same(a: Record, b: Record) -> bool:
