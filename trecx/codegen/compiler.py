@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trecx.codegen.emitter import ModelInfo, check_prefix, emit_header, emit_source
-from trecx.codegen.lowering import Lowered, LoweringOptions
+from trecx.codegen.lowering import Blob, Lowered, LoweringOptions, Optimize
 from trecx.codegen.order import order_for_memory
 from trecx.codegen.plan_check import check_plan
-from trecx.codegen.planner import MemoryPlan, plan_memory
+from trecx.codegen.planner import SEARCH_ROUNDS, MemoryPlan, plan_memory
 from trecx.codegen.program import Program, build_program
 from trecx.codegen.select import lower_chain
+from trecx.codegen.tiling import Plan, tile
 from trecx.codegen.views import find_views
 from trecx.files import atomic_folder
 from trecx.ir.graph import Graph
 from trecx.ir.passes import optimise
 from trecx.ir.verify import verify
 
+QUICK_ROUNDS = 60  # of the placement search, while bands are tried
+# Largest growth of the estimated instructions that bands of rows may cost.
+SLOWDOWN = {Optimize.SIZE: 0.1, Optimize.BALANCED: 0.015, Optimize.SPEED: 0.005}
 RUNTIME_SOURCES = ("runtime/exit_policy.c",)
 
 
@@ -41,7 +45,9 @@ class CompiledModel:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(t.step.flash_bytes for t in self.program.steps)
+        blobs = (b for t in self.program.steps for b in t.step.params.values())
+        distinct = {b.key: b.nbytes for b in blobs if isinstance(b, Blob)}
+        return sum(distinct.values())
 
     @property
     def estimated_instructions(self) -> int:
@@ -79,19 +85,7 @@ def compile_chain(
     last. Raises UnsupportedModelError when an operator has no kernel, InputError on a bad prefix.
     """
     check_prefix(prefix)
-    graphs = [optimise(graph) for graph in graphs]
-    for graph in graphs:
-        verify(graph)
-    views = [find_views(graph) for graph in graphs]
-    lowered = lower_chain(graphs, views, options)
-    for k, graph in enumerate(graphs):
-        order = order_for_memory(graph, lowered[k], views[k])
-        graph.operators = [graph.operators[i] for i in order]
-        lowered[k] = [lowered[k][i] for i in order]
-        verify(graph)
-    program = build_program(graphs, lowered, views)
-    plan = plan_memory(program)
-    check_plan(program, plan)
+    program, plan = _plan(graphs, options)
     stamp = f"--isa {options.isa.value} --optimize {options.optimize.value}"
     if options.flash_budget is not None:
         stamp += f" --flash-budget {options.flash_budget}"
@@ -107,6 +101,29 @@ def compile_chain(
         options=options,
         info=info,
     )
+
+
+def _plan(graphs: list[Graph], options: LoweringOptions) -> tuple[Program, MemoryPlan]:
+    """Passes, kernel choice, order, bands and the final, checked plan."""
+    graphs = [optimise(graph) for graph in graphs]
+    cache: dict = {}
+    for k, graph in enumerate(graphs):
+        views = find_views(graph)
+        (lowered,) = lower_chain([graph], [views], options, cache)
+        order = order_for_memory(graph, lowered, views)
+        graphs[k] = replace(graph, operators=[graph.operators[i] for i in order])
+
+    def make(trial: list[Graph], rounds: int = QUICK_ROUNDS) -> Plan:
+        views = [find_views(graph) for graph in trial]
+        program = build_program(trial, lower_chain(trial, views, options, cache), views)
+        return Plan(trial, program, plan_memory(program, rounds))
+
+    best = tile(make(graphs), make, SLOWDOWN[options.optimize])
+    for graph in best.graphs:
+        verify(graph)
+    final = make(best.graphs, SEARCH_ROUNDS)
+    check_plan(final.program, final.memory)
+    return final.program, final.memory
 
 
 def write_library(model: CompiledModel, deploy: Path, out: Path) -> list[Path]:

@@ -57,6 +57,11 @@ class Blob:
         width = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2}.get(self.ctype, 4)
         return int(np.size(self.values)) * width
 
+    @property
+    def key(self) -> tuple[str, int, bytes]:
+        """Equal for arrays that can be one in flash."""
+        return self.ctype, self.align, np.asarray(self.values, np.int64).tobytes()
+
 
 @dataclass(frozen=True, eq=False)
 class Step:

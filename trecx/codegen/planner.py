@@ -44,13 +44,14 @@ class Buffer:
 class MemoryPlan:
     """The result: offsets from the start of the arena, in bytes.
 
-    lower_bound: the largest sum of bytes that must exist at one time, overlaps used; no plan can
-    be smaller. handoff_bytes: what stays alive across each exit decision, per boundary.
+    lower_bound: the largest sum of bytes that must exist at one time (peak_time), overlaps used;
+    no plan can be smaller. handoff_bytes: what stays alive across each exit decision, per boundary.
     """
 
     buffers: list[Buffer]
     arena_bytes: int
     lower_bound: int
+    peak_time: int
     handoff_bytes: list[int]
     strategy: str
     tensor_buffer: dict[int, Buffer]
@@ -81,18 +82,23 @@ class MemoryPlan:
         }
 
 
-def plan_memory(program: Program) -> MemoryPlan:
-    """Plan the arena of a whole program; see the module's docstring."""
+def plan_memory(program: Program, rounds: int = SEARCH_ROUNDS) -> MemoryPlan:
+    """Plan the arena of a whole program; see the module's docstring.
+
+    rounds: of the local search.
+    """
     tensor_buffer, scratch_buffer, handoffs = _collect_buffers(program)
     buffers = [*tensor_buffer.values(), *scratch_buffer.values()]
     gaps = _overlap_gaps(program, tensor_buffer)
-    strategy, offsets, arena = _best_placement(buffers, gaps)
+    strategy, offsets, arena = _best_placement(buffers, gaps, rounds)
     for buffer, offset in zip(buffers, offsets, strict=True):
         buffer.offset = offset
+    bound, peak_time = _lower_bound(program, buffers, gaps)
     return MemoryPlan(
         buffers=sorted(buffers, key=lambda b: (b.first, b.offset)),
         arena_bytes=arena,
-        lower_bound=_lower_bound(program, buffers, gaps),
+        lower_bound=bound,
+        peak_time=peak_time,
         handoff_bytes=handoffs,
         strategy=strategy,
         tensor_buffer=tensor_buffer,
@@ -194,7 +200,7 @@ def _lowest_free(forbidden: list[tuple[int, int]]) -> int:
     return offset
 
 
-def _best_placement(buffers: list[Buffer], gaps: dict):
+def _best_placement(buffers: list[Buffer], gaps: dict, rounds: int):
     n = len(buffers)
     conflicts = [
         [j for j in range(n) if j != i and buffers[i].lives_with(buffers[j])] for i in range(n)
@@ -213,18 +219,18 @@ def _best_placement(buffers: list[Buffer], gaps: dict):
         offsets, arena = _place(order, buffers, gaps, conflicts)
         if best is None or arena < best[1]:
             best_name, best_order, best = name, order, (offsets, arena)
-    improved = _local_search(best_order, best, buffers, gaps, conflicts)
+    improved = _local_search(best_order, best, buffers, gaps, conflicts, rounds)
     if improved[1] < best[1]:
         best_name, best = "local search", improved
     return best_name, best[0], best[1]
 
 
-def _local_search(order, best, buffers, gaps, conflicts):
+def _local_search(order, best, buffers, gaps, conflicts, rounds):
     """Seeded hill climbing over placement orders: move one buffer, keep what is not worse."""
     floor = max((b.size for b in buffers), default=0)
     rng = random.Random(0)
     order = list(order)
-    for _ in range(SEARCH_ROUNDS if len(order) > 2 else 0):
+    for _ in range(rounds if len(order) > 2 else 0):
         if best[1] <= floor:
             break
         trial = list(order)
@@ -235,9 +241,9 @@ def _local_search(order, best, buffers, gaps, conflicts):
     return best
 
 
-def _lower_bound(program: Program, buffers: list[Buffer], gaps: dict) -> int:
-    """Largest working set over time; the best allowed overlap of each step is taken off."""
-    bound = 0
+def _lower_bound(program: Program, buffers: list[Buffer], gaps: dict) -> tuple[int, int]:
+    """Largest working set over time, the best allowed overlap of each step taken off; and when."""
+    bound, peak_time = 0, 0
     for timed in program.steps:
         live = [b for b in buffers if b.first <= timed.time <= b.last]
         total = sum(b.nbytes for b in live)
@@ -248,5 +254,6 @@ def _lower_bound(program: Program, buffers: list[Buffer], gaps: dict) -> int:
                 if gap is not None:
                     joint = max(out.nbytes, gap + source.nbytes)
                     saved = max(saved, source.nbytes + out.nbytes - joint)
-        bound = max(bound, total - saved)
-    return bound
+        if total - saved > bound:
+            bound, peak_time = total - saved, timed.time
+    return bound, peak_time
