@@ -1,3 +1,4 @@
+#include "trecx/dsp/bytepair_widen.h"
 #include "trecx/kernels/conv2d_s8_dsp.h"
 
 void trecx_conv2d_1x1_s8_bytepair(const trecx_conv2d_1x1_s8_bytepair_params *params,

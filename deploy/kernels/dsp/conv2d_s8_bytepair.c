@@ -1,29 +1,31 @@
+#include "trecx/dsp/bytepair_widen.h"
 #include "trecx/kernels/conv2d_s8_dsp.h"
 
 typedef trecx_conv2d_s8_bytepair_params params_t;
 
-/* Parts of the scratch memory, and how far the input has been read. */
+#define MAX_KERNEL_HEIGHT 16
+
+/* Parts of the scratch memory, and how far the input has been read.
+ * rows: of the ring, those of the current output row's windows from top to bottom. */
 typedef struct {
   trecx_bytepair_run run;
   int8_t *patches;
   int8_t *ring;
+  int32_t patch_bytes;
   int32_t rows_read; /* counted from the first row of the top padding */
   int32_t slot;      /* of the ring: the oldest row, where the next one goes */
+  const int8_t *rows[MAX_KERNEL_HEIGHT];
 } state;
-
-static int32_t patch_bytes(const params_t *p) {
-  return 4 * p->layer.groups + 12;
-}
 
 static int32_t next_slot(const params_t *p, int32_t slot) {
   return slot + 1 == p->kernel_height ? 0 : slot + 1;
 }
 
-static void start(const params_t *p, state *s, int8_t *output, void *scratch) {
+static void start(const params_t *p, state *s, void *scratch) {
   trecx_bytepair_start(&s->run, &p->layer, p->output_width == 1 ? 0 : p->layer.channels, scratch);
-  s->run.output = output;
   s->patches = (int8_t *)(s->run.tile + 6 * p->layer.groups);
-  s->ring = s->patches + ((p->run & 3) ? 3 * patch_bytes(p) : 0);
+  s->patch_bytes = 4 * p->layer.groups + 12;
+  s->ring = s->patches + ((p->run & 3) ? 3 * s->patch_bytes : 0);
   s->rows_read = 0;
   s->slot = 0;
   trecx_fill_bytes(s->ring, (int8_t)p->input_zero_point, p->kernel_height * p->row_bytes);
@@ -42,41 +44,41 @@ static void read_rows(const params_t *p, state *s, const int8_t *input, int32_t 
     }
     s->slot = next_slot(p, s->slot);
   }
+  for (int32_t ky = 0, slot = s->slot; ky < p->kernel_height; ky++, slot = next_slot(p, slot)) {
+    s->rows[ky] = s->ring + slot * p->row_bytes;
+  }
 }
 
 /* Copies 12 bytes at a time: up to 11 bytes behind it are read and written. */
 static inline void copy_run(int8_t *to, const int8_t *from, int32_t count) {
-  for (; count > 0; count -= 12) {
+  do {
     memcpy(to, from, 12);
     to += 12;
     from += 12;
-  }
+    count -= 12;
+  } while (count > 0);
 }
 
 /* Collect each pixel's window in consecutive bytes; rubbish behind it meets zero weights. */
 static void gather_patches(const params_t *p, state *s, int32_t offset, int32_t step,
                            int32_t pixels) {
-  const int32_t size = step ? patch_bytes(p) : 0;
+  const int32_t size = step ? s->patch_bytes : 0, run = p->run, height = p->kernel_height;
   int8_t *patch = s->patches;
-  int32_t slot = s->slot;
-  for (int32_t ky = 0; ky < p->kernel_height; ky++, patch += p->run) {
-    const int8_t *const row = s->ring + slot * p->row_bytes + offset;
-    copy_run(patch, row, p->run);
-    if (step) copy_run(patch + size, row + step, p->run);
-    if (pixels == 3) copy_run(patch + 2 * size, row + 2 * step, p->run);
-    slot = next_slot(p, slot);
+  for (int32_t ky = 0; ky < height; ky++, patch += run) {
+    const int8_t *const from = s->rows[ky] + offset;
+    copy_run(patch, from, run);
+    copy_run(patch + size, from + step, run);
+    if (pixels == 3) copy_run(patch + 2 * size, from + 2 * step, run);
   }
   trecx_bytepair_widen(s->run.tile, s->patches, size, pixels, p->layer.groups);
 }
 
 /* Widen each pixel's window row by row. */
 static void gather_rows(const params_t *p, state *s, int32_t offset, int32_t step, int32_t pixels) {
+  const int32_t groups = p->run >> 2;
   uint32_t *tile = s->run.tile;
-  int32_t slot = s->slot;
   for (int32_t ky = 0; ky < p->kernel_height; ky++) {
-    const int8_t *const row = s->ring + slot * p->row_bytes + offset;
-    tile = trecx_bytepair_widen(tile, row, step, pixels, p->run >> 2);
-    slot = next_slot(p, slot);
+    tile = trecx_bytepair_widen(tile, s->rows[ky] + offset, step, pixels, groups);
   }
 }
 
@@ -102,7 +104,7 @@ void trecx_conv2d_s8_bytepair(const trecx_conv2d_s8_bytepair_params *params, con
   const params_t *const p = params;
   const int32_t row_values = p->output_width * p->layer.channels;
   state s;
-  start(p, &s, output, scratch);
+  start(p, &s, scratch);
   for (int32_t y = 0; y < p->output_height; y++) {
     s.run.output = output + y * row_values;
     read_rows(p, &s, input, y * p->stride_height + p->kernel_height);

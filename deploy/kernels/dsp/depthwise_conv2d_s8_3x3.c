@@ -33,8 +33,9 @@ static void prepare_weights(const int8_t *w, int32_t shift, uint32_t taps[3][2])
 
 static void prepare_channel(const params_t *p, trecx_dsp_cursor *cursor, trecx_depthwise_entry *e) {
   const int8_t *const weights = p->weights + 9 * cursor->index;
-  const trecx_dsp_channel channel = trecx_dsp_next_channel(cursor);
-  const int32_t shift = p->constants.fast_shift ? channel.requant.shift + 1 : 1;
+  trecx_dsp_channel channel;
+  trecx_dsp_next_channel(cursor, &channel);
+  const int32_t shift = cursor->fast ? channel.requant.shift + 1 : 1;
   const int32_t bias = channel.bias * (1 << shift);
   for (int32_t i = 0; i < 6; i++) e->bias[i] = bias;
   prepare_weights(weights, shift, e->weights);
@@ -58,11 +59,19 @@ static void start(const params_t *p, state *s, void *scratch) {
   for (int32_t i = 0; i < 4 * s->rows * s->words; i++) s->strip[i] = trecx_lanes(zero, zero);
 }
 
-/* The last word of the strip before is the first of the next; the output may lie over its input. */
-static void keep_last_word(const state *s) {
-  for (int32_t c = 0; c < 4; c++) {
-    uint32_t *row = s->image + c * s->rows * s->words;
-    for (int32_t y = 0; y < s->image_rows; y++, row += s->words) *row = row[s->words - 1];
+/* The last word of the strip before is the first of the next; the output may lie over its input.
+ * Rows of padding are copied along. */
+static inline void keep_last_words(uint32_t *strip, int32_t rows, int32_t words) {
+  for (; rows > 0; rows--, strip += 4 * words) {
+    for (int32_t c = 0; c < 4; c++) strip[c * words] = strip[c * words + words - 1];
+  }
+}
+
+static void keep_last_word(const params_t *p, const state *s) {
+  if (p->stride == 1) {
+    keep_last_words(s->strip, s->rows, TRECX_STRIP_WORDS_1);
+  } else {
+    keep_last_words(s->strip, s->rows, TRECX_STRIP_WORDS_2);
   }
 }
 
@@ -74,7 +83,7 @@ static void spread_strip(const params_t *p, const state *s, const int8_t *input,
       .to = s->image, .rows = s->image_rows, .plane_bytes = 4 * s->rows * s->words};
   if (s->image_rows <= 0) return;
   if (x > 0) {
-    keep_last_word(s);
+    keep_last_word(p, s);
     word = 1;
   }
   for (; word < s->words; word++) {

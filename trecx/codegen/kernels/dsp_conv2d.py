@@ -18,6 +18,8 @@ from trecx.codegen.kernels.dsp_common import INT16_LIMIT
 from trecx.codegen.lowering import Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
+MAX_KERNEL_HEIGHT = 16
+
 
 def window_overlap(op: Operator) -> int:
     """Smallest gap for a kernel that reads whole input rows just before it writes an output row.
@@ -70,6 +72,8 @@ class DspConv2DBytepair(KernelChoice):
         filter_size = op.inputs[1].data[0].size
         if max(filter_size, *op.inputs[0].shape, *op.output.shape) >= INT16_LIMIT:
             return "a dimension does not fit 16 bits"
+        if op.inputs[1].shape[1] > MAX_KERNEL_HEIGHT:
+            return f"a kernel of {op.inputs[1].shape[1]} rows; {MAX_KERNEL_HEIGHT} are possible"
         return bytepair_reason(op)
 
     def _row_bytes(self, op: Operator) -> int:

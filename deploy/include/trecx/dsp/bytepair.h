@@ -67,11 +67,6 @@ static inline int32_t trecx_bytepair_pairs(int32_t channels) {
 void trecx_bytepair_start(trecx_bytepair_run *run, const trecx_bytepair_layer *layer,
                           int32_t pixel_step, void *scratch);
 
-/* Widen `groups` * 4 bytes of each of `pixels` (2 or 3) pixels, pixel_step bytes apart, to a part
- * of a tile. Returns its end. */
-uint32_t *trecx_bytepair_widen(uint32_t *tile, const int8_t *pixel, int32_t pixel_step,
-                               int32_t pixels, int32_t groups);
-
 /* All channels of `pixels` (2 or 3) output pixels to run->output, which moves on. */
 void trecx_bytepair_tile(trecx_bytepair_run *run, int32_t pixels);
 

@@ -139,26 +139,4 @@ static __attribute__((naked, noinline)) void run_2_pixels(const trecx_bytepair_r
 
 /* clang-format on */
 
-static uint32_t *widen_3(uint32_t *tile, const int8_t *p0, const int8_t *p1, const int8_t *p2,
-                         int32_t groups) {
-  __asm__ volatile(
-      "1:\n\t"
-      "ldr r8, [%[p0]], #4\n\t"
-      "ldr r9, [%[p1]], #4\n\t"
-      "ldr r10, [%[p2]], #4\n\t"
-      "sxtb16 r4, r8\n\t"
-      "sxtb16 r5, r9\n\t"
-      "sxtb16 r6, r10\n\t"
-      "sxtb16 r8, r8, ror #8\n\t"
-      "sxtb16 r9, r9, ror #8\n\t"
-      "sxtb16 r10, r10, ror #8\n\t"
-      "subs %[n], %[n], #1\n\t"
-      "stm %[to]!, {r4, r5, r6, r8, r9, r10}\n\t"
-      "bne 1b\n\t"
-      : [to] "+r"(tile), [p0] "+r"(p0), [p1] "+r"(p1), [p2] "+r"(p2), [n] "+r"(groups)
-      :
-      : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
-  return tile;
-}
-
 #endif

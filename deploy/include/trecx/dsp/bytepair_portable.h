@@ -42,16 +42,4 @@ static void run_2_pixels(const trecx_bytepair_run *run) {
   run_pixels(run, 2);
 }
 
-static uint32_t *widen_3(uint32_t *tile, const int8_t *p0, const int8_t *p1, const int8_t *p2,
-                         int32_t groups) {
-  for (int32_t g = 0; g < groups; g++, tile += 6) {
-    const int8_t *const pixels[3] = {p0 + 4 * g, p1 + 4 * g, p2 + 4 * g};
-    for (int32_t i = 0; i < 3; i++) {
-      tile[i] = trecx_lanes_02(trecx_load32(pixels[i]));
-      tile[3 + i] = trecx_lanes_13(trecx_load32(pixels[i]));
-    }
-  }
-  return tile;
-}
-
 #endif

@@ -6,7 +6,7 @@
 
 #include "trecx/dsp/bytepair.h"
 
-/* Any kernel size, stride and padding; one group, no dilation; at least two output channels.
+/* Kernel height up to 16, any width, stride and padding; one group, no dilation; at least two output channels.
  *
  *   input   [input_height][input_width][input_channels]
  *   output  [output_height][output_width][layer.channels]
