@@ -54,8 +54,10 @@ def train_recipe(
 ):
     """As `train`, with a task and a recipe as objects."""
     from trecx.exits import train
-    from trecx.stages.training import start_network
+    from trecx.stages.training import require_model_file, start_network
 
+    if model_file is not None:
+        require_model_file(model_file)
     splits = data.load(task)
     base = None if model_file is None else start_network(model_file, task, splits)
     return train(
@@ -131,13 +133,14 @@ def run(
 ):
     """Run samples on a target and compare with an oracle; returns trecx.reports.run.RunReport."""
     from trecx.stages.chain import load_chain
-    from trecx.stages.compiling import compile_for
+    from trecx.stages.compiling import compile_for, require_fit
     from trecx.stages.running import report_of, run_on
     from trecx.stages.samples import choose_samples
 
     chain = load_chain(path)
-    samples = choose_samples(chain, input_file, label_file, data, limit)
     model = compile_for(chain, target, **compiling)
+    require_fit(model, target)
+    samples = choose_samples(chain, input_file, label_file, data, limit)
     found = run_on(
         chain, model, target, samples.x, oracle=oracle, out=keep, jobs=jobs, progress=progress
     )
@@ -208,6 +211,34 @@ def compare(
         training=training,
         progress=progress,
         **choices,
+    )
+
+
+def search(
+    task_name: str,
+    data: DataChoice = SYNTHETIC_DATA,
+    *,
+    out: Path,
+    space=None,
+    settings=None,
+    recipe_name: str | None = None,
+    **options,
+):
+    """Search for the best exits; returns trecx.reports.search.SearchReport.
+
+    space: trecx.stages.searching.Space. settings: trecx.search.Settings. options: policy,
+    model_file, engine, progress.
+    """
+    from trecx.search import Settings
+    from trecx.stages.searching import Space
+    from trecx.stages.searching import search as search_exits
+    from trecx.stages.training import recipe_for
+    from trecx.task import find_task
+
+    task = find_task(task_name)
+    recipe = recipe_for(task, recipe_name)
+    return search_exits(
+        task, data, out, space or Space(), settings or Settings(), recipe=recipe, **options
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -48,9 +49,11 @@ class _OneLineErrors(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         except OSError as error:
-            if error.filename is None:
-                raise
-            _fail(f"{error.filename}: {error.strerror}", 2)
+            if error.filename is not None:
+                _fail(f"{error.filename}: {error.strerror}", 2)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                _fail(f"{error.strerror}: what was being written is removed", 2)
+            raise
 
 
 def _fail(message: str, code: int) -> None:

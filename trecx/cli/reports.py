@@ -74,11 +74,21 @@ def accuracy(bundle_path, data, limit, as_json, quiet):
     _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.accuracy())
 
 
+def _policy_names(_ctx, _param, value: str) -> tuple[str, ...]:
+    from trecx.policies import family
+
+    names = tuple(name.strip() for name in value.split(","))
+    for name in names:
+        family(name)
+    return names
+
+
 @report.command()
 @_analysis_options
 @click.option(
     "--policies",
     default="max_softmax,class_gate",
+    callback=_policy_names,
     show_default=True,
     help="Exit policies to compare, separated by commas.",
 )
@@ -87,8 +97,7 @@ def benefit(bundle_path, data, limit, as_json, quiet, policies):
 
     Thresholds are chosen on the calibration split and reported on the test split.
     """
-    names = tuple(name.strip() for name in policies.split(","))
-    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.benefit(names))
+    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.benefit(policies))
 
 
 @report.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 from trecx.bundle import Bundle, read_bundle
 from trecx.codegen.compiler import CompiledModel
 from trecx.errors import InputError
-from trecx.policies import ChainOutputs, SplitRole, family
+from trecx.policies import ChainOutputs, SplitRole
 from trecx.policies.benefit import benefit_curve
 from trecx.policies.bootstrap import Resamples
 from trecx.policies.evaluation import evaluate
@@ -59,10 +59,8 @@ class BundleAnalysis:
         return AccuracyReport(self.bundle.task, kind, (found,), self.data.synthetic)
 
     def benefit(self, policies: tuple[str, ...]) -> BenefitReport:
-        """Benefit curves of several policies on the same samples; InputError for an unknown one."""
+        """Benefit curves of several policies on the same samples."""
         self._require_exits()
-        for policy in policies:
-            family(policy)
         resamples = Resamples()
         calibration, test = self.outputs(SplitRole.CALIBRATION), self.outputs(SplitRole.TEST)
         entries = tuple(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,9 +51,15 @@ def load_chain(path: Path) -> Chain:
         )
     if not path.exists():
         raise InputError(f"{path} does not exist: a bundle folder or a .tflite file is needed")
-    content = path.read_bytes()
+    with naming(path):
+        return _chain_of_file(path.stem, path.read_bytes())
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name in front of what an InputError says."""
     try:
-        return _chain_of_file(path.stem, content)
+        yield
     except InputError as error:
         raise type(error)(f"{path}: {error}") from None
 

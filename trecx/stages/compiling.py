@@ -80,14 +80,16 @@ def compile_for(
     )
 
 
-def compile_to(path: Path, target: str, out: Path, **options) -> CompiledModel:
-    """`trecx compile`: read, compile, write the library to `out`.
-
-    Raises CapacityError when constants and arena alone do not fit the board.
-    """
-    model = compile_for(load_chain(path), target, **options)
+def require_fit(model: CompiledModel, target: str) -> None:
+    """CapacityError when the constants and the arena alone do not fit the board."""
     load_board(target).check_capacity(
         flash_bytes=model.weight_bytes, ram_bytes=model.plan.arena_bytes
     )
+
+
+def compile_to(path: Path, target: str, out: Path, **options) -> CompiledModel:
+    """`trecx compile`: read, compile, write the library to `out`."""
+    model = compile_for(load_chain(path), target, **options)
+    require_fit(model, target)
     write_library(model, deploy_path(), out)
     return model

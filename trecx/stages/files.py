@@ -12,6 +12,7 @@ from trecx.bundle.verify import Verification, verify_bundle
 from trecx.errors import DataError
 from trecx.files import atomic_folder
 from trecx.reports.document import Block, Document, Facts, Note, Table, count, kib
+from trecx.stages.chain import naming
 from trecx.tflite.cut import cut, cut_at_tensor, segment_names
 from trecx.tflite.inspect import Inspection, SubgraphInfo, inspect_model
 
@@ -73,7 +74,8 @@ def cut_file(
 ) -> list[Path]:
     """Write the segments of a .tflite file to a folder; returns their paths, first to last."""
     content = path.read_bytes()
-    parts = cut_at_tensor(content, tensor) if tensor is not None else cut(content, exits)
+    with naming(path):
+        parts = cut_at_tensor(content, tensor) if tensor is not None else cut(content, exits)
     names = [f"{name}.tflite" for name in segment_names(len(parts))]
     with atomic_folder(out, CUT_MARKER) as folder:
         for name, part in zip(names, parts, strict=True):

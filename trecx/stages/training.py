@@ -7,14 +7,18 @@ import json
 from pathlib import Path
 
 from trecx.errors import InputError
+from trecx.stages.recipes import read_recipe
 from trecx.task import DataSplits, Recipe, Task, find_task
 
 
 def recipe_for(
     task: Task, name: str | None, *, epochs: int | None = None, exit_at: str | None = None
 ) -> Recipe:
-    """A task's recipe with the user's changes. exit_at: the layer of its only exit."""
-    recipe = task.recipe(name)
+    """A task's recipe, or one of a .json file, with the user's changes.
+
+    exit_at: the layer of its only exit.
+    """
+    recipe = read_recipe(Path(name)) if name and name.endswith(".json") else task.recipe(name)
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
     if exit_at is not None:
@@ -24,6 +28,12 @@ def recipe_for(
             recipe, exits=(dataclasses.replace(recipe.exits[0], at=exit_at),)
         )
     return recipe
+
+
+def require_model_file(path: Path) -> None:
+    """InputError when there is no file; said before data are loaded, which can take minutes."""
+    if not path.is_file():
+        raise InputError(f"there is no model file {path}")
 
 
 def start_network(path: Path, task: Task, data: DataSplits):
