@@ -134,10 +134,13 @@ def run(
     """Run samples on a target and compare with an oracle; returns trecx.reports.run.RunReport."""
     from trecx.stages.chain import load_chain
     from trecx.stages.compiling import compile_for, require_fit
-    from trecx.stages.running import report_of, run_on
+    from trecx.stages.running import HOST_TFLITE, report_of, run_on, run_on_tflite
     from trecx.stages.samples import choose_samples
 
     chain = load_chain(path)
+    if target == HOST_TFLITE:
+        samples = choose_samples(chain, input_file, label_file, data, limit)
+        return run_on_tflite(chain, samples, progress)
     model = compile_for(chain, target, **compiling)
     require_fit(model, target)
     samples = choose_samples(chain, input_file, label_file, data, limit)

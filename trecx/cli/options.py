@@ -156,7 +156,7 @@ target_option = click.option(
     "--target",
     default="mps2-an386",
     show_default=True,
-    help="Board (see trecx boards), or host.",
+    help="Board (see trecx boards), host, or (run only) host-tflite.",
 )
 
 

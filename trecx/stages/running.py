@@ -14,13 +14,19 @@ from trecx.errors import DataError
 from trecx.reports.run import Exactness, Memory, RunReport, run_report
 from trecx.stages.chain import Chain
 from trecx.stages.outputs import run_in_batches
+from trecx.stages.runtimes import load_on_tflite, load_on_tflm, run_chain_with
 from trecx.stages.samples import RunSamples
 from trecx.targets.batch import BatchResult, run_batch
 from trecx.targets.boards import load_board
 from trecx.targets.build import Firmware, build_firmware
 from trecx.targets.deploy_path import deploy_path
 
-ORACLES = {"interpreter": "the NumPy interpreter", "tflm": "TensorFlow Lite Micro"}
+HOST_TFLITE = "host-tflite"
+ORACLES = {
+    "interpreter": "the NumPy interpreter",
+    "tflm": "TensorFlow Lite Micro",
+    "tflite": "TensorFlow Lite's reference kernels",
+}
 COMPILER_LEVEL = {"size": "Os", "balanced": "O2", "speed": "O3"}
 
 
@@ -126,18 +132,40 @@ def report_of(run: Run, samples: RunSamples) -> RunReport:
     )
 
 
+def run_on_tflite(chain: Chain, samples: RunSamples, progress=None) -> RunReport:
+    """Run samples on tflite-runtime or LiteRT on this machine, without a compiler.
+
+    Their reference kernels differ from TensorFlow Lite Micro's by one unit in places, in
+    FULLY_CONNECTED alone, so nothing is compared here.
+    """
+    found = expected_answers(chain, samples.x, "tflite", _named(progress))
+    return run_report(
+        chain.name,
+        HOST_TFLITE,
+        samples.name,
+        found.exit_index,
+        np.argmax(found.outputs, axis=1),
+        len(chain.graphs),
+        labels=samples.labels,
+        synthetic_data=samples.synthetic,
+    )
+
+
+def _outputs_of(oracle: str, chain: Chain, x: np.ndarray, progress) -> list[np.ndarray]:
+    """First output of every segment, by an interpreter of `ORACLES`."""
+    if oracle == "interpreter":
+        return run_in_batches(chain.graphs, x, progress)
+    load = {"tflm": load_on_tflm, "tflite": load_on_tflite}[oracle]
+    return run_chain_with(load, chain, x, progress)
+
+
 def expected_answers(chain: Chain, x: np.ndarray, oracle: str, say) -> Expected:
     """What every sample must give: exit and output bytes.
 
     oracle: "interpreter", the integer NumPy one, or "tflm", TensorFlow Lite Micro itself on the
     segments' .tflite files (package tflite-micro).
     """
-    if oracle == "tflm":
-        from trecx.stages.tflm import run_chain_on_tflm
-
-        outputs = run_chain_on_tflm(chain, x, say("running TensorFlow Lite Micro"))
-    else:
-        outputs = run_in_batches(chain.graphs, x, say("running the interpreter"))
+    outputs = _outputs_of(oracle, chain, x, say(f"running {ORACLES[oracle]}"))
     classes = outputs[-1].shape[1]
     stops = np.full(len(x), len(outputs) - 1)
     for k in reversed(range(len(outputs) - 1)):
