@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from trecx.targets import blocks, doctor, toolchain
+from trecx.targets import blocks, doctor, qemu, toolchain
 from trecx.targets.boards import load_board
 from trecx.targets.presets import list_presets
 
@@ -74,6 +74,16 @@ def test_old_emulator_is_refused(path_with, tmp_path, monkeypatch):
     assert not found.ok and "version 7.0 or later; found QEMU emulator version 5.2.0" in (
         f"{found.found}; {found.fix}"
     )
+
+
+def test_emulator_without_plugins_is_named(monkeypatch):
+    monkeypatch.setattr(qemu, "_takes_plugins", lambda path: False)
+    blocks.plugin_library.cache_clear()
+    try:
+        found = find(doctor.run_checks(), "profiler plugin")
+    finally:
+        blocks.plugin_library.cache_clear()
+    assert not found.ok and not found.required and "built without plugins" in found.found
 
 
 def test_missing_python_package_is_named(monkeypatch):

@@ -28,8 +28,8 @@
  * half-word address 1, a word at an odd address 2. JUMPS and SEQUENTIAL are fetches that missed the
  * cache, after a branch and in straight line; LOADS are the loads from flash that missed.
  *
- * The declarations below are the small part of QEMU's plugin interface (version 1) that is used
- * here, so that no QEMU header is needed to build it. */
+ * The declarations below are the small part of QEMU's plugin interface that is used here, so that
+ * no QEMU header is needed to build it. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,7 +75,12 @@ unsigned int qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t info);
 
 #define EXPORT __attribute__((visibility("default")))
 
-EXPORT int qemu_plugin_version = 1;
+/* QEMU 7 and 8 speak version 1 of the interface, later ones at least 2. What is used here is the
+ * same in all of them. */
+#ifndef PLUGIN_VERSION
+#define PLUGIN_VERSION 1
+#endif
+EXPORT int qemu_plugin_version = PLUGIN_VERSION;
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 
 /* --- What is known ------------------------------------------------------------------------- */

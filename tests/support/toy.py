@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trecx.targets.boards import load_board
+from trecx.targets.boards import list_boards, load_board
 from trecx.targets.build import Firmware, build_firmware
 
 SOURCE = Path(__file__).with_name("toy_model.c")
@@ -18,15 +18,7 @@ ARENA_OVERFLOW = 105
 NEGATIVE_STATUS = 106
 WRITE_TO_FLASH = 107
 
-EMULATED = (
-    "microbit",
-    "mps2-an385",
-    "mps2-an385-m0plus",
-    "mps2-an386",
-    "mps2-an500",
-    "mps2-an505",
-    "mps3-an547",
-)
+EMULATED = tuple(board.name for board in list_boards() if not board.is_host)
 
 
 @cache

@@ -16,7 +16,7 @@ from trecx.targets.boards import Board, load_board
 from trecx.targets.cache import cache_folder, touch
 from trecx.targets.deploy_path import deploy_path
 from trecx.targets.elf import FunctionFinder, read_elf
-from trecx.targets.qemu import Emulator, Plugin
+from trecx.targets.qemu import Emulator, Plugin, plugin_interface
 from trecx.targets.toolchain import find_tool, tool_version
 
 
@@ -83,19 +83,20 @@ class FunctionCount:
 def plugin_library() -> Path:
     """The compiled plugin, built with the host's C compiler at first use.
 
-    Raises ToolMissingError without a compiler.
+    Raises ToolMissingError without a compiler, or an emulator that takes plugins.
     """
     source = deploy_path() / "qemu" / "count_blocks.c"
     compiler = find_tool("gcc")
+    interface = f"-DPLUGIN_VERSION={plugin_interface()}"
     text = source.read_bytes()
-    key = hashlib.sha256(text + tool_version(compiler).encode()).hexdigest()
+    key = hashlib.sha256(text + (interface + tool_version(compiler)).encode()).hexdigest()
     target = cache_folder("plugins") / f"count_blocks-{key[:24]}.so"
     if target.is_file():
         touch(target)
         return target
     handle, work = tempfile.mkstemp(suffix=".so", dir=target.parent)
     os.close(handle)
-    flags = ("-std=c99", "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
+    flags = ("-std=c99", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", interface)
     try:
         done = subprocess.run(
             [compiler, *flags, str(source), "-o", work], capture_output=True, text=True

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,27 @@ def require_qemu() -> str:
             f"qemu-system-arm must be version {oldest} or later; found {tool_version(qemu)}"
         )
     return qemu
+
+
+def plugin_interface() -> int:
+    """Version of the plugin interface that the emulator speaks.
+
+    Raises ToolMissingError when it was built without plugins.
+    """
+    qemu = require_qemu()
+    if not _takes_plugins(qemu):
+        raise ToolMissingError(
+            f"{qemu} was built without plugins; install one that has them, such as Debian's "
+            "qemu-system-arm"
+        )
+    return 1 if version_number(qemu) < (9,) else 2
+
+
+@cache
+def _takes_plugins(qemu: str) -> bool:
+    """Its help lists the option only when it is there."""
+    done = subprocess.run([qemu, "-help"], capture_output=True, text=True)
+    return re.search(r"^-plugin ", done.stdout, re.MULTILINE) is not None
 
 
 class Emulator:
