@@ -49,27 +49,34 @@ static void read_rows(const params_t *p, state *s, const int8_t *input, int32_t 
   }
 }
 
-/* Copies 12 bytes at a time: up to 11 bytes behind it are read and written. */
-static inline void copy_run(int8_t *to, const int8_t *from, int32_t count) {
-  do {
-    memcpy(to, from, 12);
-    to += 12;
-    from += 12;
-    count -= 12;
-  } while (count > 0);
+/* Where three pixels' windows are: bytes from the first one to the others. */
+typedef struct {
+  int32_t second, third;
+} distances;
+
+/* Copy the windows of three pixels to consecutive bytes, 12 at a time: up to 11 bytes behind each
+ * row are read and written, the next row overwrites them. */
+static __attribute__((noinline)) void copy_windows(const params_t *p, const int8_t *const *rows,
+                                                   int32_t offset, distances from, int8_t *to,
+                                                   distances patch) {
+  const int32_t run = p->run;
+  for (int32_t left = p->kernel_height; left > 0; left--, to += run) {
+    const int8_t *const row = *rows++ + offset;
+    for (int32_t k = 0; k < run; k += 12) {
+      memcpy(to + k, row + k, 12);
+      memcpy(to + k + patch.second, row + k + from.second, 12);
+      memcpy(to + k + patch.third, row + k + from.third, 12);
+    }
+  }
 }
 
-/* Collect each pixel's window in consecutive bytes; rubbish behind it meets zero weights. */
+/* Collect each pixel's window in a patch, and widen that; rubbish behind it meets zero weights. */
 static void gather_patches(const params_t *p, state *s, int32_t offset, int32_t step,
                            int32_t pixels) {
-  const int32_t size = step ? s->patch_bytes : 0, run = p->run, height = p->kernel_height;
-  int8_t *patch = s->patches;
-  for (int32_t ky = 0; ky < height; ky++, patch += run) {
-    const int8_t *const from = s->rows[ky] + offset;
-    copy_run(patch, from, run);
-    copy_run(patch + size, from + step, run);
-    if (pixels == 3) copy_run(patch + 2 * size, from + 2 * step, run);
-  }
+  const int32_t size = step ? s->patch_bytes : 0;
+  const distances from = {step, pixels == 3 ? 2 * step : step};
+  const distances patch = {size, pixels == 3 ? 2 * size : size};
+  copy_windows(p, s->rows, offset, from, s->patches, patch);
   trecx_bytepair_widen(s->run.tile, s->patches, size, pixels, p->layer.groups);
 }
 

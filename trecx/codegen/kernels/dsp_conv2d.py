@@ -14,11 +14,14 @@ from trecx.codegen.kernels.dsp_bytepair import (
     row_tiles,
     tile_instructions,
 )
+from trecx.codegen.kernels.dsp_channels import pack_channels
 from trecx.codegen.kernels.dsp_common import INT16_LIMIT
-from trecx.codegen.lowering import Isa, KernelChoice, Step, register
+from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
 MAX_KERNEL_HEIGHT = 16
+EIGHT_FAST_SHIFT = 12  # TRECX_EIGHT_FAST_SHIFT
+EIGHT_ENTRY_BYTES = 28
 
 
 def window_overlap(op: Operator) -> int:
@@ -40,11 +43,27 @@ def window_overlap(op: Operator) -> int:
     return gap
 
 
-def pointwise_overlap(op: Operator, pixels_at_once: int = 3) -> int:
-    """The same for 1x1 kernels that read a few pixels just before they write them."""
+def pointwise_overlap(op: Operator, last_tile: int) -> int:
+    """The same for 1x1 kernels that read some pixels just before they write them.
+
+    last_tile: pixels read together at the end.
+    """
     pixels = op.output.size // op.output.shape[-1]
     growth = op.output.shape[-1] - op.inputs[0].shape[-1]
-    return max(0, (pixels - 1) * growth)
+    return max(0, (pixels - last_tile) * growth)
+
+
+def pointwise_reason(op: Operator) -> str | None:
+    """Why a convolution is not a product of pixels and a matrix; None when it is."""
+    if reason := plain_window_reason(op):
+        return reason
+    if tuple(op.inputs[1].shape[1:3]) != (1, 1) or op.attrs.stride != (1, 1):
+        return "not a 1x1 kernel with stride 1"
+    if any(vars(op.attrs.padding).values()):
+        return "padding"
+    if max(op.inputs[0].shape[3], op.output.shape[3]) >= INT16_LIMIT:
+        return "a dimension does not fit 16 bits"
+    return None
 
 
 def plain_window_reason(op: Operator) -> str | None:
@@ -151,16 +170,10 @@ class DspConv2D1x1Bytepair(KernelChoice):
     scheme = "byte pairs, 1x1"
 
     def reason_against(self, op: Operator) -> str | None:
-        if reason := plain_window_reason(op):
+        if reason := pointwise_reason(op):
             return reason
-        if tuple(op.inputs[1].shape[1:3]) != (1, 1) or op.attrs.stride != (1, 1):
-            return "not a 1x1 kernel with stride 1"
-        if any(vars(op.attrs.padding).values()):
-            return "padding"
         if op.inputs[0].shape[3] % 4:
             return "input channels are not a multiple of 4"
-        if max(op.inputs[0].shape[3], op.output.shape[3]) >= INT16_LIMIT:
-            return "a dimension does not fit 16 bits"
         return bytepair_reason(op)
 
     def lower(self, op: Operator) -> list[Step]:
@@ -188,8 +201,53 @@ class DspConv2D1x1Bytepair(KernelChoice):
                 inputs=(source,),
                 outputs=(op.output,),
                 scratch_bytes=ENTRY_BYTES * pairs + 24 * groups,
-                overlap={0: pointwise_overlap(op)},
+                overlap={0: pointwise_overlap(op, min(pixels, row_tiles(pixels)[-1]))},
                 instructions=instructions,
+                scheme=self.scheme,
+            )
+        ]
+
+
+@register
+class DspConv2D1x1Eight(KernelChoice):
+    kinds = ("CONV_2D",)
+    isa = Isa.DSP
+    scheme = "two pixels in registers, 1x1"
+
+    def reason_against(self, op: Operator) -> str | None:
+        if reason := pointwise_reason(op):
+            return reason
+        if op.inputs[0].shape[3] != 8:
+            return "input channels are not 8"
+        if op.output.shape[3] % 2 or op.output.shape[1] * op.output.shape[2] % 2:
+            return "an odd number of pixels or output channels"
+        packed = pack_channels(op, EIGHT_FAST_SHIFT)
+        if isinstance(packed, str):
+            return packed
+        return None if packed.form.fast_shift else "the requantisation has no fast form"
+
+    def lower(self, op: Operator) -> list[Step]:
+        channels = op.output.shape[3]
+        pixels = op.output.size // channels
+        params = {
+            "weights": Blob("int8_t", op.inputs[1].data.reshape(-1)),
+            **pack_channels(op, EIGHT_FAST_SHIFT).fields("constants"),
+            "pixels": pixels,
+            "channels": channels,
+            **activation_fields(op),
+        }
+        return [
+            Step(
+                kernel="trecx_conv2d_1x1_s8_eight",
+                sources=("dsp/conv2d_1x1_s8_eight.c", "dsp/channels.c"),
+                header="conv2d_s8_dsp.h",
+                params_type="trecx_conv2d_1x1_s8_eight_params",
+                params=params,
+                inputs=(op.inputs[0],),
+                outputs=(op.output,),
+                scratch_bytes=EIGHT_ENTRY_BYTES * channels,
+                overlap={0: pointwise_overlap(op, 2)},
+                instructions=120 * channels + pixels // 2 * (24 + 39 * channels // 2),
                 scheme=self.scheme,
             )
         ]

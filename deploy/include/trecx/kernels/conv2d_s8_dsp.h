@@ -6,7 +6,8 @@
 
 #include "trecx/dsp/bytepair.h"
 
-/* Kernel height up to 16, any width, stride and padding; one group, no dilation; at least two output channels.
+/* Kernel height up to 16, any width, stride and padding; one group, no dilation; at least two
+ * output channels.
  *
  *   input   [input_height][input_width][input_channels]
  *   output  [output_height][output_width][layer.channels]
@@ -53,5 +54,25 @@ typedef struct {
 
 void trecx_conv2d_1x1_s8_bytepair(const trecx_conv2d_1x1_s8_bytepair_params *params,
                                   const int8_t *input, int8_t *output, void *scratch);
+
+/* 1x1 kernel, stride 1, no padding, eight input channels: the inputs of two pixels stay in
+ * registers, the filters pass by.
+ *
+ *   input   [pixels][8]
+ *   weights [channels][8]
+ *   output  [pixels][channels]
+ *
+ * pixels, channels: even. constants: in the fast form.
+ * scratch: channels * sizeof(trecx_eight_entry), 28 bytes each. */
+typedef struct {
+  const int8_t *weights;
+  trecx_dsp_channels constants;
+  int32_t pixels;
+  int16_t channels;
+  int16_t activation_min, activation_max;
+} trecx_conv2d_1x1_s8_eight_params;
+
+void trecx_conv2d_1x1_s8_eight(const trecx_conv2d_1x1_s8_eight_params *params, const int8_t *input,
+                               int8_t *output, void *scratch);
 
 #endif
