@@ -167,13 +167,14 @@ def stage_times(bundle: Bundle) -> dict[str, float]:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="folder of the data set")
 @click.option("--source", help="data source of the task")
+@click.option("--split", type=click.Choice(["test", "calibration", "train"]), default="test")
 @click.option("--samples", type=int, default=2000)
 @click.option("--out", type=click.Path(path_type=Path), help="write the figures as JSON")
-def main(path: Path, data: Path | None, source: str | None, samples: int, out: Path | None):
+def main(path, data, source, split, samples, out):
     bundle = read_bundle(path)
     splits = DataChoice(data, source).load(find_task(bundle.task))
-    chosen = spread(len(splits.test), samples)
-    x = bundle.quantise_input(splits.test.inputs(chosen))
+    part = getattr(splits, split)
+    x = bundle.quantise_input(part.inputs(spread(len(part), samples)))
     expected = expected_answers(bundle, x)
     taken = np.bincount([k for _, k in expected], minlength=len(bundle.segments)).tolist()
     click.echo(f"{bundle.task}: {len(x)} samples of {splits.name}, stopped at segment: {taken}")
