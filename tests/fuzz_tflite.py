@@ -138,7 +138,7 @@ def fuzz(
         random = np.random.default_rng([seed, case])
         name, original = files[case % len(files)]
         data = mutated(original, random)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             messages = run_case(data, partner)
             outcomes[next(iter(messages), "none")] += 1
@@ -146,8 +146,8 @@ def fuzz(
         except Exception:
             failed(f"{name}_{seed}_{case}", data, traceback.format_exc())
             outcomes["crash"] += 1
-        if time.perf_counter() - start > SECONDS_A_CASE:
-            failed(f"{name}_{seed}_{case}", data, f"over {SECONDS_A_CASE} seconds")
+        if time.process_time() - start > SECONDS_A_CASE:
+            failed(f"{name}_{seed}_{case}", data, f"over {SECONDS_A_CASE} processor seconds")
             outcomes["slow"] += 1
     return outcomes
 

@@ -279,6 +279,7 @@ def test_policy_that_tflm_has_no_operators_for():
         {"kind": "top_class_thresholds", "thresholds": [500] * 10},
         {"kind": "top_class_thresholds", "thresholds": ["1"] * 10},
         {"kind": "margin", "limit": 1.5},
+        {"kind": "margin", "limit": [1, 2]},
         {"kind": "margin", "limit": 257},
         {"kind": "confidence", "unit": 3, "limit": 0},
     ],

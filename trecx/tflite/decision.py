@@ -105,8 +105,9 @@ class _Builder:
         inputs = [self.exit.place, axis]
         return self.operator("ARG_MAX", inputs, output, "ArgMaxOptions", output_type=int32)
 
-    def look_up(self, table: int, index: int, name: str, shape: tuple[int, ...]) -> int:
-        return self.operator("GATHER", [table, index], self.int8(name, shape), "GatherOptions")
+    def look_up(self, table: int, index: int, output: int) -> int:
+        """Row `index` of a table."""
+        return self.operator("GATHER", [table, index], output, "GatherOptions")
 
     def at_least(self, score: int, limit: Callable[[QuantParams], int], strict: bool) -> int:
         """score >= limit (or > when `strict`), as a bool.
@@ -121,20 +122,26 @@ class _Builder:
             relabelled = self.int8("score", (1,), quant)
             shape = self.numbers("score_shape", [1])
             score = self.operator("RESHAPE", [score, shape], relabelled, "ReshapeOptions")
-        kind, options = ("GREATER", "GreaterOptions"), ("GREATER_EQUAL", "GreaterEqualOptions")
-        name, table = kind if strict else options
         output = self.part.tensor("exit_decision/stop", "BOOL", (1,))
-        return self.operator(name, [score, limit(quant)], output, table)
+        kind = "GREATER" if strict else "GREATER_EQUAL"
+        options = "GreaterOptions" if strict else "GreaterEqualOptions"
+        return self.operator(kind, [score, limit(quant)], output, options)
+
+
+def _integer(policy: dict, key: str, low: int, high: int) -> int:
+    value = policy.get(key)
+    if type(value) is not int or not low <= value <= high:
+        raise UnsupportedModelError(
+            f"{key} of exit policy {policy['kind']!r} must be an integer from {low} to {high}"
+        )
+    return value
 
 
 def _integers(policy: dict, key: str, low: int, high: int) -> list[int]:
-    value = policy.get(key)
-    values = value if isinstance(value, (list, tuple)) else [value]
-    if not all(type(v) is int and low <= v <= high for v in values):
-        raise UnsupportedModelError(
-            f"{key} of exit policy {policy['kind']!r} must be integers from {low} to {high}"
-        )
-    return list(values)
+    values = policy.get(key)
+    if not isinstance(values, (list, tuple)):
+        raise UnsupportedModelError(f"{key} of exit policy {policy['kind']!r} must be a list")
+    return [_integer(policy | {key: value}, key, low, high) for value in values]
 
 
 def _constant_limit(builder: _Builder, value: int) -> Callable[[QuantParams], int]:
@@ -155,8 +162,7 @@ def _top_class_thresholds(builder: _Builder, policy: dict) -> int:
 
     def limit(quant: QuantParams) -> int:
         table = builder.table("class_thresholds", thresholds, quant)
-        output = builder.int8("threshold", (1,), quant)
-        return builder.operator("GATHER", [table, index], output, "GatherOptions")
+        return builder.look_up(table, index, builder.int8("threshold", (1,), quant))
 
     return builder.at_least(top, limit, strict)
 
@@ -179,8 +185,8 @@ def _comparable(thresholds: list[int], is_softmax: bool) -> tuple[list[int], boo
 
 
 def _confidence(builder: _Builder, policy: dict) -> int:
-    (unit,) = _integers(policy, "unit", 0, 2**31 - 1)
-    (limit,) = _integers(policy, "limit", _ALWAYS, _NEVER)
+    unit = _integer(policy, "unit", 0, 2**31 - 1)
+    limit = _integer(policy, "limit", _ALWAYS, _NEVER)
     if unit != builder.exit.units - 1:
         raise UnsupportedModelError(
             f"the confidence is value {unit} of {builder.exit.units}: the last one expected"
@@ -195,7 +201,7 @@ def _confidence(builder: _Builder, policy: dict) -> int:
 def _margin(builder: _Builder, policy: dict) -> int:
     """The second largest score is the largest after the first maximum is lowered to -128."""
     units = builder.exit.units
-    (limit,) = _integers(policy, "limit", 0, 256)
+    limit = _integer(policy, "limit", 0, 256)
     if units > _MAX_MARGIN_UNITS:
         raise UnsupportedModelError(
             f"a margin over {units} classes needs too large a table, at most {_MAX_MARGIN_UNITS}"
@@ -203,7 +209,7 @@ def _margin(builder: _Builder, policy: dict) -> int:
     top = builder.largest(builder.exit.place, "top_score")
     masks = np.where(np.eye(units, dtype=bool), -128, 127)
     table = builder.table("masks", masks)
-    mask = builder.look_up(table, builder.top_class(), "mask", (1, units))
+    mask = builder.look_up(table, builder.top_class(), builder.int8("mask", (1, units)))
     rest = builder.int8("rest", (1, units))
     builder.operator("MINIMUM", [builder.exit.place, mask], rest, "MaximumMinimumOptions")
     second = builder.largest(rest, "second_score")
