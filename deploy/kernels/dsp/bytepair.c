@@ -25,7 +25,7 @@ void trecx_bytepair_start(trecx_bytepair_run *run, const trecx_bytepair_layer *l
   run->entries = entries;
   run->end = entries + pairs;
   run->tile = (uint32_t *)(entries + pairs);
-  run->skip = (uint32_t)-layer->groups & 3u;
+  run->skip = (uint32_t)-layer->groups & 7u;
   run->groups = layer->groups;
   run->pixel_step = pixel_step;
   run->fast = layer->constants.fast_shift;
@@ -45,31 +45,16 @@ void trecx_bytepair_start(trecx_bytepair_run *run, const trecx_bytepair_layer *l
   }
 }
 
-static void run_pixels_of(const trecx_bytepair_run *run, int32_t pixels) {
-  if (pixels == 3) {
-    run_3_pixels(run);
-  } else {
-    run_2_pixels(run);
-  }
-}
-
 /* The second pair repeats the second channel. */
-static void odd_channels(const trecx_bytepair_run *run, int32_t pixels) {
+void trecx_bytepair_run_odd(const trecx_bytepair_run *run, int32_t pixels) {
+  void (*const run_pixels)(const trecx_bytepair_run *) =
+      pixels == 3 ? trecx_bytepair_run_3 : trecx_bytepair_run_2;
   trecx_bytepair_run part = *run;
   part.end = run->entries + 1;
-  run_pixels_of(&part, pixels);
+  run_pixels(&part);
   part.entries = part.end;
   part.end = run->end;
   part.weights += 2 * run->groups;
   part.output++;
-  if (part.entries != part.end) run_pixels_of(&part, pixels);
-}
-
-void trecx_bytepair_tile(trecx_bytepair_run *run, int32_t pixels) {
-  if (run->channels & 1) {
-    odd_channels(run, pixels);
-  } else {
-    run_pixels_of(run, pixels);
-  }
-  run->output += pixels * run->channels;
+  if (part.entries != part.end) run_pixels(&part);
 }

@@ -28,7 +28,7 @@ typedef struct {
 
 /* A layer's filters, and the tile they are applied to. The assembly relies on the order of the
  * fields.
- * skip: groups left out in the first turn of a loop over four groups.
+ * skip: groups left out in the first turn of a loop over eight groups.
  * output: where the next tile's results go; pixel_step: bytes from a pixel to the next.
  * fast: which form of requantisation the entries are for. */
 typedef struct {
@@ -67,8 +67,24 @@ static inline int32_t trecx_bytepair_pairs(int32_t channels) {
 void trecx_bytepair_start(trecx_bytepair_run *run, const trecx_bytepair_layer *layer,
                           int32_t pixel_step, void *scratch);
 
+/* All pairs of a run on three or two pixels. */
+void trecx_bytepair_run_3(const trecx_bytepair_run *run);
+void trecx_bytepair_run_2(const trecx_bytepair_run *run);
+
+/* The same when the number of channels is odd. */
+void trecx_bytepair_run_odd(const trecx_bytepair_run *run, int32_t pixels);
+
 /* All channels of `pixels` (2 or 3) output pixels to run->output, which moves on. */
-void trecx_bytepair_tile(trecx_bytepair_run *run, int32_t pixels);
+static inline void trecx_bytepair_tile(trecx_bytepair_run *run, int32_t pixels) {
+  if (run->channels & 1) {
+    trecx_bytepair_run_odd(run, pixels);
+  } else if (pixels == 3) {
+    trecx_bytepair_run_3(run);
+  } else {
+    trecx_bytepair_run_2(run);
+  }
+  run->output += pixels * run->channels;
+}
 
 /* Pixels of the next tile when `left` are left: tiles of three, but two where one would remain.
  * A single pixel is computed twice: a tile of two with both steps zero. */

@@ -23,14 +23,16 @@
   "ldm sp, {r0, r2, r3, lr}\n\t"    \
   "ldm r3, {r7-r12}\n\t"
 
-/* Four groups a turn; entering at the group that makes the rest a multiple of four. */
-#define DOT(GROUP)                                                      \
-  "tbb [pc, r2]\n"                                                      \
-  "2:\n\t"                                                              \
-  ".byte (3f - 2b) / 2, (4f - 2b) / 2, (5f - 2b) / 2, (6f - 2b) / 2\n"  \
-  "3:\n\t" GROUP "4:\n\t" GROUP "5:\n\t" GROUP "6:\n\t" GROUP          \
-  "subs lr, lr, #4\n\t"                                                \
-  "bgt 3b\n\t"
+/* Eight groups a turn; entering at the group that makes the rest a multiple of eight. */
+#define DOT(GROUP)                                                               \
+  "tbb [pc, r2]\n"                                                               \
+  "2:\n\t"                                                                       \
+  ".byte (20f - 2b) / 2, (21f - 2b) / 2, (22f - 2b) / 2, (23f - 2b) / 2\n\t"      \
+  ".byte (24f - 2b) / 2, (25f - 2b) / 2, (26f - 2b) / 2, (27f - 2b) / 2\n"        \
+  "20:\n\t" GROUP "21:\n\t" GROUP "22:\n\t" GROUP "23:\n\t" GROUP                \
+  "24:\n\t" GROUP "25:\n\t" GROUP "26:\n\t" GROUP "27:\n\t" GROUP                \
+  "subs lr, lr, #8\n\t"                                                         \
+  "bgt 20b\n\t"
 
 /* r0 requantisation of A, then of B; r5 output, r6 pixel step. Goes on at 61 or 62. */
 #define REQUANTIZE_BEGIN       \
@@ -90,7 +92,7 @@
 
 #define GROUP_3 "ldm.w r1!, {r2, r3}\n\t" INPUTS_3("r2") INPUTS_3("r3")
 
-static __attribute__((naked, noinline)) void run_3_pixels(const trecx_bytepair_run *run __attribute__((unused))) {
+__attribute__((naked)) void trecx_bytepair_run_3(const trecx_bytepair_run *run __attribute__((unused))) {
   __asm__ volatile(
       BEGIN DOT(GROUP_3)
       "sub r7, r7, r10\n\t"
@@ -119,7 +121,7 @@ static __attribute__((naked, noinline)) void run_3_pixels(const trecx_bytepair_r
 
 #define GROUP_2 "ldm.w r1!, {r2, r3}\n\t" INPUTS_2("r2") INPUTS_2("r3")
 
-static __attribute__((naked, noinline)) void run_2_pixels(const trecx_bytepair_run *run __attribute__((unused))) {
+__attribute__((naked)) void trecx_bytepair_run_2(const trecx_bytepair_run *run __attribute__((unused))) {
   __asm__ volatile(
       BEGIN DOT(GROUP_2)
       "sub r7, r7, r10\n\t"

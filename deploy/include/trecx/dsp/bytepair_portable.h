@@ -34,11 +34,11 @@ static void run_pixels(const trecx_bytepair_run *run, int32_t pixels) {
   }
 }
 
-static void run_3_pixels(const trecx_bytepair_run *run) {
+void trecx_bytepair_run_3(const trecx_bytepair_run *run) {
   run_pixels(run, 3);
 }
 
-static void run_2_pixels(const trecx_bytepair_run *run) {
+void trecx_bytepair_run_2(const trecx_bytepair_run *run) {
   run_pixels(run, 2);
 }
 

@@ -92,7 +92,7 @@
   "str r2, [sp, #28]\n\t"            \
   "bne 1b\n\t"                       \
   "add sp, sp, #32\n\t"              \
-  "pop {r4-r11, pc}\n\t"
+  "pop {r4-r11, pc}\n"
 
 /* A strip of up to six outputs a row, stride 1. */
 static __attribute__((naked, noinline)) void trecx_depthwise_strip_1(
@@ -109,14 +109,14 @@ static __attribute__((naked, noinline)) void trecx_depthwise_strip_1(
       "33:\n\t" DEPTHWISE_FAST("r2", DEPTHWISE_AT_2)
       "32:\n\t" DEPTHWISE_FAST("r1", DEPTHWISE_AT_1)
       "31:\n\t" DEPTHWISE_FAST("r0", DEPTHWISE_AT_0)
-      "b 9f\n"
+      DEPTHWISE_NEXT("32")
       "46:\n\t" DEPTHWISE_GENERAL("r5", DEPTHWISE_AT_5)
       "45:\n\t" DEPTHWISE_GENERAL("r4", DEPTHWISE_AT_4)
       "44:\n\t" DEPTHWISE_GENERAL("r3", DEPTHWISE_AT_3)
       "43:\n\t" DEPTHWISE_GENERAL("r2", DEPTHWISE_AT_2)
       "42:\n\t" DEPTHWISE_GENERAL("r1", DEPTHWISE_AT_1)
       "41:\n\t" DEPTHWISE_GENERAL("r0", DEPTHWISE_AT_0)
-      DEPTHWISE_NEXT("32"));
+      "b 9b\n\t");
 }
 
 /* A strip of up to four outputs a row, stride 2. */
@@ -131,12 +131,12 @@ static __attribute__((naked, noinline)) void trecx_depthwise_strip_2(
       "33:\n\t" DEPTHWISE_FAST("r2", DEPTHWISE_AT_2)
       "32:\n\t" DEPTHWISE_FAST("r1", DEPTHWISE_AT_1)
       "31:\n\t" DEPTHWISE_FAST("r0", DEPTHWISE_AT_0)
-      "b 9f\n"
+      DEPTHWISE_NEXT("20")
       "44:\n\t" DEPTHWISE_GENERAL("r3", DEPTHWISE_AT_3)
       "43:\n\t" DEPTHWISE_GENERAL("r2", DEPTHWISE_AT_2)
       "42:\n\t" DEPTHWISE_GENERAL("r1", DEPTHWISE_AT_1)
       "41:\n\t" DEPTHWISE_GENERAL("r0", DEPTHWISE_AT_0)
-      DEPTHWISE_NEXT("20"));
+      "b 9b\n\t");
 }
 
 /* Lanes of the pixels at a (r1) and b (r2) in four channels, to four planes from r3 on; then the
