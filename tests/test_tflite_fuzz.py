@@ -5,6 +5,7 @@ A longer run: python -m tests.fuzz_tflite --cases 100000
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from tests.fuzz_tflite import fuzz, read_corpus, run_case, seeds
 from tests.support.mutate import mutate
 from trecx.bundle.manifest import require_valid, require_version
 from trecx.bundle.read import _parse
-from trecx.errors import InputError, ModelFormatError
+from trecx.errors import InputError, ModelFormatError, UnsupportedModelError
 from trecx.tflite import schema
 from trecx.tflite.flatbuffer import read
+from trecx.tflite.link import unlink
+from trecx.tflite.model import read_model, write_model
 
 
 def test_mutated_files():
@@ -93,3 +96,21 @@ def test_mutated_manifests():
         except InputError:
             continue
     assert accepted < 500
+
+
+def test_cascades_with_other_policies_inside():
+    """The policies in a cascade's metadata are data of the file, too: any JSON may stand there."""
+    cascade = read_model(dict(seeds())["cascade"])
+    entry = next(e for e in cascade.metadata if e.name == "trecx_cascade")
+    junk = [None, 0, -1, 129, 1.5, 2**70, "x", [], [1, 2], {}, {"kind": "margin"}, True]
+    policies = [{"kind": "margin", "limit": value} for value in junk]
+    policies += [{"kind": "top_class_thresholds", "thresholds": value} for value in junk]
+    policies += [{"kind": "confidence", "unit": value, "limit": value} for value in junk]
+    policies += [{"kind": value} for value in junk]
+    texts = [json.dumps({"policies": [p]}) for p in policies] + [
+        json.dumps(value) for value in [*junk, {"policies": junk}, {"policies": [{}] * 9}]
+    ]
+    for text in texts:
+        cascade.buffers[entry.buffer].data = np.frombuffer(text.encode(), np.uint8)
+        with pytest.raises(UnsupportedModelError):
+            unlink(write_model(cascade))

@@ -77,6 +77,19 @@ def test_cascade():
     assert found.is_cascade
     assert not inspect_model(RESNET).is_cascade
     assert [s.name for s in found.subgraphs] == ["main", "exit_0", "segment_1"]
+    assert found.exit_policies == (policy,)
+    assert all(s.unsupported is None for s in found.subgraphs)
+    assert all(o.supported for s in found.subgraphs for o in s.operators)
+
+
+def test_altered_cascade_is_unsupported():
+    segments = cut(RESNET.read_bytes(), ["output_0"])
+    policy = {"kind": "top_class_thresholds", "thresholds": [0] * 10}
+    model = read_model(link(segments, [policy]))
+    model.subgraphs[0].name = "changed"
+    found = inspect_model(write_model(model))
+    assert found.is_cascade
+    assert found.exit_policies == ()
     assert "IF" in found.subgraphs[0].unsupported
 
 

@@ -13,7 +13,7 @@ from trecx.tflite.cut import CutPoint, cut_points
 from trecx.tflite.dataflow import Dataflow
 from trecx.tflite.flatbuffer import Record, UnknownUnion
 from trecx.tflite.importer import graph_from_model, unsupported_operators
-from trecx.tflite.link import is_cascade
+from trecx.tflite.link import is_cascade, unlink
 from trecx.tflite.model import (
     indices,
     operator_kind,
@@ -78,12 +78,17 @@ class SubgraphInfo:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A file. weight_bytes: of all constants. signatures: key -> names of inputs and outputs."""
+    """A file. weight_bytes: of all constants. signatures: key -> names of inputs and outputs.
+
+    is_cascade: made by `trecx.tflite.link`; exit_policies: those in it, when this version can
+    take it apart and so compile it; then nothing in it counts as unsupported.
+    """
 
     file_bytes: int
     description: str
     weight_bytes: int
     is_cascade: bool
+    exit_policies: tuple[dict, ...]
     signatures: dict[str, dict[str, list[str]]]
     subgraphs: tuple[SubgraphInfo, ...]
 
@@ -94,13 +99,15 @@ class Inspection:
 
 def inspect_model(source: str | os.PathLike | bytes) -> Inspection:
     """Describe a .tflite file. Raises ModelFormatError when it is not well-formed."""
-    size = None if isinstance(source, (str, os.PathLike)) else len(source)
     model = read_model(source)
+    data = Path(source).read_bytes() if isinstance(source, (str, os.PathLike)) else source
+    policies = _policies(model, data)
     return Inspection(
-        file_bytes=Path(source).stat().st_size if size is None else size,
+        file_bytes=len(data),
         description=model.description or "",
         weight_bytes=sum(0 if b.data is None else b.data.size for b in model.buffers),
         is_cascade=is_cascade(model),
+        exit_policies=policies,
         signatures={
             s.signature_key or "": {
                 "inputs": [entry.name for entry in s.inputs or []],
@@ -108,15 +115,25 @@ def inspect_model(source: str | os.PathLike | bytes) -> Inspection:
             }
             for s in model.signature_defs
         },
-        subgraphs=tuple(_subgraph(model, i) for i in range(len(model.subgraphs))),
+        subgraphs=tuple(
+            _subgraph(model, i, understood=bool(policies)) for i in range(len(model.subgraphs))
+        ),
     )
 
 
-def _subgraph(model: Record, index: int) -> SubgraphInfo:
+def _policies(model: Record, data: bytes) -> tuple[dict, ...]:
+    try:
+        return tuple(unlink(data)[1]) if is_cascade(model) else ()
+    except InputError:
+        return ()
+
+
+def _subgraph(model: Record, index: int, understood: bool) -> SubgraphInfo:
+    """understood: the whole file is known to be supported, whatever one subgraph looks like."""
     subgraph = model.subgraphs[index]
     graph, reason = _import(model, index)
     by_index = {} if graph is None else {op.index: op for op in graph.operators}
-    bad = {i for i, _ in unsupported_operators(model, subgraph)}
+    bad = set() if understood else {i for i, _ in unsupported_operators(model, subgraph)}
     operators = []
     for i, record in enumerate(subgraph.operators):
         op = by_index.get(i)
@@ -142,7 +159,7 @@ def _subgraph(model: Record, index: int) -> SubgraphInfo:
         macs=None if graph is None else sum(map(ops.macs, graph.operators)),
         parameters=None if graph is None else sum(map(ops.parameters, graph.operators)),
         peak_activation_bytes=peak_activation_bytes(Dataflow.of_subgraph(model, subgraph)),
-        unsupported=reason,
+        unsupported=None if understood else reason,
         cut_points=_points(graph),
     )
 
