@@ -3,8 +3,9 @@
  *
  * A group of patches is staged in scratch, in the order in which the product reads it. Then, for
  * each pair of filters, all blocks of four patches are computed; 32 weights of each filter stay in
- * registers meanwhile, the others are streamed. 1x1 convolutions copy pixels from the input; larger
- * windows are cut out of a few input lines with a border of zero points, held in scratch too. */
+ * registers meanwhile, the others are streamed. If the patches of the last group are no multiple of
+ * four, up to three blocks of three make up for it. 1x1 convolutions copy pixels from the input;
+ * larger windows are cut out of a few input lines with a border of zero points, held in scratch. */
 #include <stddef.h>
 #include <string.h>
 
@@ -14,111 +15,248 @@
 typedef struct {
   int32_t requantisation[6]; /* of the pair; these eight words are read by one LDM */
   int32_t zero_point;
-  int32_t output_step; /* from block to block */
-  uint16_t offsets[8]; /* of a block's outputs, patch by patch, the two filters in turn */
-  const int8_t *patches;
+  int32_t output_step;       /* from block to block */
+  uint16_t offsets[8];       /* of a block's outputs, patch by patch, the two filters in turn */
+  uint16_t short_offsets[8]; /* of a block of three; the last two repeat those before */
+  int32_t short_step;
+  int32_t short_blocks;
+  const int8_t *patches; /* these two are read by one LDRD */
   int32_t blocks;
-  int8_t *output; /* these two are read by one LDRD */
+  const int8_t *packed; /* these two are read and written by one LDRD and STRD */
+  int8_t *output;
+  const int8_t *packed_end;
   int32_t weight_bytes;
-  const int8_t *packed;
-  int32_t pairs;
   int32_t streamed; /* chunks beyond the two that stay in registers */
 } product;
 
-/* Streamed chunks up to this number are unrolled. */
-#define UNROLLED 15
-
-#define LOAD "vldrw.u32 "
-#define FIRST "vmladav.s8 "
-#define MAC "vmladava.s8 "
+/* clang-format off */
 
 /* 32 values of one patch; a, b: its accumulators. Weights in q0 to q3. */
-#define RESIDENT_CHUNKS(a, b)                                                   \
-  LOAD "q4, [r1], #16 \n" LOAD "q5, [r1], #16 \n" FIRST a ", q0, q4 \n" FIRST b \
-       ", q1, q4 \n" MAC a ", q2, q5 \n" MAC b ", q3, q5 \n"
+#define RESIDENT_CHUNKS(a, b)      \
+  "vldrw.u32 q4, [r1], #16 \n"     \
+  "vldrw.u32 q5, [r1], #16 \n"     \
+  "vmladav.s8 " a ", q0, q4 \n"    \
+  "vmladav.s8 " b ", q1, q4 \n"    \
+  "vmladava.s8 " a ", q2, q5 \n"   \
+  "vmladava.s8 " b ", q3, q5 \n"
 
 /* 16 values of four patches: 14 instructions of 4 bytes. */
-#define STREAMED_CHUNK(load_weights)                                                        \
-  LOAD "q4, [r1], #16 \n" load_weights MAC "r0, q6, q4 \n" LOAD "q5, [r1], #16 \n" MAC      \
-       "r8, q7, q4 \n" MAC "r2, q6, q5 \n" LOAD "q4, [r1], #16 \n" MAC "r10, q7, q5 \n" MAC \
-       "r4, q6, q4 \n" LOAD "q5, [r1], #16 \n" MAC "r12, q7, q4 \n" MAC "r6, q6, q5 \n" MAC \
-       "lr, q7, q5 \n"
+#define STREAMED_CHUNK(weights0, weights1)   \
+  "vldrw.u32 q4, [r1], #16 \n"               \
+  "vldrw.u32 q6, " weights0 " \n"            \
+  "vldrw.u32 q7, " weights1 " \n"            \
+  "vmladava.s8 r0, q6, q4 \n"                \
+  "vldrw.u32 q5, [r1], #16 \n"               \
+  "vmladava.s8 r8, q7, q4 \n"                \
+  "vmladava.s8 r2, q6, q5 \n"                \
+  "vldrw.u32 q4, [r1], #16 \n"               \
+  "vmladava.s8 r10, q7, q5 \n"               \
+  "vmladava.s8 r4, q6, q4 \n"                \
+  "vldrw.u32 q5, [r1], #16 \n"               \
+  "vmladava.s8 r12, q7, q4 \n"               \
+  "vmladava.s8 r6, q6, q5 \n"                \
+  "vmladava.s8 lr, q7, q5 \n"
 
-/* r1: patches; r3: the pair's requantisation, where its weights end; r5: output; r7: blocks left;
- * r9: product; r11: where the streamed chunks begin. */
-#define PRODUCT(name, SCALE)                                                                     \
-  static __attribute__((noinline)) void name(product *work) {                                    \
-    register product *r9 __asm__("r9") = work;                                                   \
-    __asm__ volatile(                                                                          \
-        "push {r7} \n"                                                                         \
-        /* Jump over the unrolled chunks that are not needed, or to the loop. */               \
-        "ldr r0, [r9, %[streamed]] \n"                                                         \
-        "adr.w r11, 30f \n"                                                                    \
-        "mov r2, #56 \n"                                                                       \
-        "mls r11, r0, r2, r11 \n"                                                              \
-        "cmp r0, %[unrolled] \n"                                                               \
-        "ble 9f \n"                                                                            \
-        "adr.w r11, 40f \n"                                                                    \
-        "9: orr r11, r11, #1 \n"                                                               \
-        /* Next pair of filters. */                                                            \
-        "10: ldr r3, [r9, %[packed]] \n"                                                       \
-        "ldrd r1, r7, [r9, %[patches]] \n"                                                     \
-        "ldrd r5, lr, [r9, %[output]] \n"                                                      \
-        LOAD "q0, [r3] \n"                                                                     \
-        LOAD "q1, [r3, #16] \n"                                                                \
-        LOAD "q2, [r3, #32] \n"                                                                \
-        LOAD "q3, [r3, #48] \n"                                                                \
-        "add r3, r3, lr \n"                                                                    \
-        "ldm r3, {r0, r2, r4, r6, r8, r10} \n"                                                 \
-        "stm r9, {r0, r2, r4, r6, r8, r10} \n"                                                 \
-        "add r0, r3, #24 \n"                                                                   \
-        "str r0, [r9, %[packed]] \n"                                                           \
-        "add r0, r5, #2 \n"                                                                    \
-        "str r0, [r9, %[output]] \n"                                                           \
-        /* Next four patches. */                                                               \
-        "20: \n" RESIDENT_CHUNKS("r0", "r8") RESIDENT_CHUNKS("r2", "r10")                      \
-        RESIDENT_CHUNKS("r4", "r12") RESIDENT_CHUNKS("r6", "lr")                               \
-        "bx r11 \n"                                                                            \
-        ".balign 4 \n"                                                                         \
-        ".irp behind, 480, 448, 416, 384, 352, 320, 288, 256, 224, 192, 160, 128, 96, 64, 32 \n" \
-        STREAMED_CHUNK(LOAD "q6, [r3, #-\\behind] \n" LOAD "q7, [r3, #16-\\behind] \n")        \
-        ".endr \n"                                                                             \
-        "30: \n" TRECX_MVE_BLOCK_TO_VECTORS                                                    \
-        "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                        \
-        SCALE                                                                                  \
-        "vldrh.u16 q5, [r9, %[offsets]] \n"                                                    \
-        "vqadd.s16 q4, q4, r12 \n"                                                             \
-        "vqmovnb.s16 q4, q4 \n"                                                                \
-        "vstrb.16 q4, [r5, q5] \n"                                                             \
-        "add r5, r5, lr \n"                                                                    \
-        "subs r7, r7, #1 \n"                                                                   \
-        "bne 20b \n"                                                                           \
-        "ldr r0, [r9, %[pairs]] \n"                                                            \
-        "subs r0, r0, #1 \n"                                                                   \
-        "str r0, [r9, %[pairs]] \n"                                                            \
-        "bne 10b \n"                                                                           \
-        "b 50f \n"                                                                             \
-        /* Long filters: a loop over the streamed chunks. */                                   \
-        ".balign 4 \n"                                                                         \
-        "40: ldr r11, [r9, %[streamed]] \n"                                                    \
-        "sub r3, r3, r11, lsl #5 \n"                                                           \
-        "41: \n" STREAMED_CHUNK(LOAD "q6, [r3], #16 \n" LOAD "q7, [r3], #16 \n")               \
-        "subs r11, r11, #1 \n"                                                                 \
-        "bne 41b \n"                                                                           \
-        "adr.w r11, 40b \n"                                                                    \
-        "orr r11, r11, #1 \n"                                                                  \
-        "b 30b \n"                                                                             \
-        "50: pop {r7} \n"                                                                      \
-        : "+r"(r9)                                                                             \
-        : [streamed] "i"(offsetof(product, streamed)), [unrolled] "i"(UNROLLED),               \
-          [packed] "i"(offsetof(product, packed)), [patches] "i"(offsetof(product, patches)),  \
-          [output] "i"(offsetof(product, output)), [offsets] "i"(offsetof(product, offsets)),  \
-          [pairs] "i"(offsetof(product, pairs))                                                \
-        : TRECX_MVE_CLOBBERS); \
+/* 16 values of three patches: 11 instructions of 4 bytes. */
+#define SHORT_CHUNK(weights0, weights1)      \
+  "vldrw.u32 q4, [r1], #16 \n"               \
+  "vldrw.u32 q6, " weights0 " \n"            \
+  "vldrw.u32 q7, " weights1 " \n"            \
+  "vmladava.s8 r0, q6, q4 \n"                \
+  "vldrw.u32 q5, [r1], #16 \n"               \
+  "vmladava.s8 r8, q7, q4 \n"                \
+  "vmladava.s8 r2, q6, q5 \n"                \
+  "vldrw.u32 q4, [r1], #16 \n"               \
+  "vmladava.s8 r10, q7, q5 \n"               \
+  "vmladava.s8 r4, q6, q4 \n"                \
+  "vmladava.s8 r12, q7, q4 \n"
+
+/* The chunks that are streamed with the distance of their weights from the end of the record. */
+#define UNROLLED 15
+#define UNROLL(CHUNK)                                                                       \
+  ".irp behind, 480, 448, 416, 384, 352, 320, 288, 256, 224, 192, 160, 128, 96, 64, 32 \n" \
+  CHUNK("[r3, #-\\behind]", "[r3, #16-\\behind]")                                          \
+  ".endr \n"
+
+/* Scaled values, int16 in q4, to the output at r5. r12: zero point. */
+#define STORE(offsets, step)           \
+  "vldrh.u16 q5, [r9, " offsets "] \n" \
+  "vqadd.s16 q4, q4, r12 \n"           \
+  "vqmovnb.s16 q4, q4 \n"              \
+  "vstrb.16 q4, [r5, q5] \n"           \
+  "add r5, r5, " step " \n"            \
+  "subs r7, r7, #1 \n"
+
+/* The next pair of filters: its first 32 weights to q0 to q3, its requantisation to the work area. */
+#define NEXT_PAIR                              \
+  "ldrd r3, r5, [r9, %[packed]] \n"            \
+  "ldrd r1, r7, [r9, %[patches]] \n"           \
+  "ldr lr, [r9, %[weight_bytes]] \n"           \
+  "vldrw.u32 q0, [r3] \n"                      \
+  "vldrw.u32 q1, [r3, #16] \n"                 \
+  "vldrw.u32 q2, [r3, #32] \n"                 \
+  "vldrw.u32 q3, [r3, #48] \n"                 \
+  "add r3, r3, lr \n"                          \
+  "ldm r3, {r0, r2, r4, r6, r8, r10} \n"       \
+  "stm r9, {r0, r2, r4, r6, r8, r10} \n"       \
+  "add r0, r3, #24 \n"                         \
+  "add r2, r5, #2 \n"                          \
+  "strd r0, r2, [r9, %[packed]] \n"
+
+/* Sets the flags: not equal if there is another pair. */
+#define PAIR_DONE                          \
+  "ldr r0, [r9, %[packed]] \n"             \
+  "ldr r2, [r9, %[packed_end]] \n"         \
+  "cmp r0, r2 \n"
+
+#define FIELD(field) [field] "i"(offsetof(product, field))
+#define FIELDS                                                                          \
+  FIELD(offsets), FIELD(short_offsets), FIELD(short_step), FIELD(short_blocks),         \
+  FIELD(patches), FIELD(weight_bytes), FIELD(packed), FIELD(packed_end), FIELD(streamed)
+
+/* Where to jump over the unrolled chunks that are not needed, or to the loop for long filters. */
+#define ENTRY(end, chunk_bytes, long_loop)  \
+  "ldr r0, [r9, %[streamed]] \n"            \
+  "adr.w r11, " end " \n"                   \
+  "mov r2, " chunk_bytes " \n"              \
+  "mls r11, r0, r2, r11 \n"                 \
+  "cmp r0, %[unrolled] \n"                  \
+  "ble 9f \n"                               \
+  "adr.w r11, " long_loop " \n"             \
+  "9: orr r11, r11, #1 \n"
+
+/* A loop over the streamed chunks of a long filter; leaves r3 where the weights end. */
+#define LONG_LOOP(CHUNK, entry)            \
+  "ldr r11, [r9, %[streamed]] \n"          \
+  "sub r3, r3, r11, lsl #5 \n"             \
+  "8: \n"                                  \
+  CHUNK("[r3], #16", "[r3], #16")          \
+  "subs r11, r11, #1 \n"                   \
+  "bne 8b \n"                              \
+  "adr.w r11, " entry " \n"                \
+  "orr r11, r11, #1 \n"
+
+/* Any number of chunks from 2 on, at least one block of four. r1: patches; r3: the pair's
+ * requantisation, where its weights end; r5: output; r7: blocks left; r9: work; r11: where the
+ * streamed chunks begin. */
+#define PRODUCT(name, SCALE)                                                              \
+  static __attribute__((noinline)) void name(product *work) {                             \
+    register product *r9 __asm__("r9") = work;                                            \
+    __asm__ volatile(                                                                     \
+        "push {r7} \n"                                                                    \
+        ENTRY("30f", "#56", "35f")                                                        \
+        "10: \n"                                                                          \
+        NEXT_PAIR                                                                         \
+        "20: \n"                                                                          \
+        RESIDENT_CHUNKS("r0", "r8")                                                       \
+        RESIDENT_CHUNKS("r2", "r10")                                                      \
+        RESIDENT_CHUNKS("r4", "r12")                                                      \
+        RESIDENT_CHUNKS("r6", "lr")                                                       \
+        "bx r11 \n"                                                                       \
+        ".balign 4 \n"                                                                    \
+        UNROLL(STREAMED_CHUNK)                                                            \
+        "30: \n"                                                                          \
+        TRECX_MVE_BLOCK_TO_VECTORS                                                        \
+        "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                   \
+        SCALE                                                                             \
+        STORE("%[offsets]", "lr")                                                         \
+        "bne 20b \n"                                                                      \
+        PAIR_DONE                                                                         \
+        "bne 10b \n"                                                                      \
+        "b 50f \n"                                                                        \
+        ".balign 4 \n"                                                                    \
+        "35: \n"                                                                          \
+        LONG_LOOP(STREAMED_CHUNK, "35b")                                                  \
+        "b 30b \n"                                                                        \
+        "50: pop {r7} \n"                                                                 \
+        : "+r"(r9)                                                                        \
+        : FIELDS, [unrolled] "i"(UNROLLED)                                                \
+        : TRECX_MVE_CLOBBERS);                                                            \
   }
 
-PRODUCT(multiply, TRECX_MVE_BLOCK_SCALE)
-PRODUCT(multiply_correcting_ties, TRECX_MVE_BLOCK_SCALE_TIES)
+/* The same for blocks of three, from 1 to 3 of them; work->patches points to the first. */
+#define SHORT_PRODUCT(name, SCALE)                                                        \
+  static __attribute__((noinline)) void name(product *work) {                             \
+    register product *r9 __asm__("r9") = work;                                            \
+    __asm__ volatile(                                                                     \
+        "push {r7} \n"                                                                    \
+        ENTRY("30f", "#44", "35f")                                                        \
+        "10: \n"                                                                          \
+        NEXT_PAIR                                                                         \
+        "ldr r7, [r9, %[short_blocks]] \n"                                                \
+        "20: \n"                                                                          \
+        RESIDENT_CHUNKS("r0", "r8")                                                       \
+        RESIDENT_CHUNKS("r2", "r10")                                                      \
+        RESIDENT_CHUNKS("r4", "r12")                                                      \
+        "bx r11 \n"                                                                       \
+        ".balign 4 \n"                                                                    \
+        UNROLL(SHORT_CHUNK)                                                               \
+        "30: mov r6, r4 \n"                                                               \
+        "mov lr, r12 \n"                                                                  \
+        TRECX_MVE_BLOCK_TO_VECTORS                                                        \
+        "ldm r9, {r0, r2, r4, r6, r8, r10, r12} \n"                                       \
+        "ldr lr, [r9, %[short_step]] \n"                                                  \
+        SCALE                                                                             \
+        STORE("%[short_offsets]", "lr")                                                   \
+        "bne 20b \n"                                                                      \
+        PAIR_DONE                                                                         \
+        "bne 10b \n"                                                                      \
+        "b 50f \n"                                                                        \
+        ".balign 4 \n"                                                                    \
+        "35: \n"                                                                          \
+        LONG_LOOP(SHORT_CHUNK, "35b")                                                     \
+        "b 30b \n"                                                                        \
+        "50: pop {r7} \n"                                                                 \
+        : "+r"(r9)                                                                        \
+        : FIELDS, [unrolled] "i"(UNROLLED)                                                \
+        : TRECX_MVE_CLOBBERS);                                                            \
+  }
+
+/* Two chunks: nothing is streamed, and the offsets stay in q7. */
+#define NARROW_PRODUCT(name)                                                              \
+  static __attribute__((noinline)) void name(product *work) {                             \
+    register product *r9 __asm__("r9") = work;                                            \
+    __asm__ volatile(                                                                     \
+        "push {r7} \n"                                                                    \
+        "vldrh.u16 q7, [r9, %[offsets]] \n"                                               \
+        "10: \n"                                                                          \
+        NEXT_PAIR                                                                         \
+        "20: \n"                                                                          \
+        RESIDENT_CHUNKS("r0", "r8")                                                       \
+        RESIDENT_CHUNKS("r2", "r10")                                                      \
+        RESIDENT_CHUNKS("r4", "r12")                                                      \
+        RESIDENT_CHUNKS("r6", "lr")                                                       \
+        TRECX_MVE_BLOCK_TO_VECTORS                                                        \
+        "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                   \
+        TRECX_MVE_BLOCK_SCALE                                                             \
+        "vqadd.s16 q4, q4, r12 \n"                                                        \
+        "vqmovnb.s16 q4, q4 \n"                                                           \
+        "vstrb.16 q4, [r5, q7] \n"                                                        \
+        "add r5, r5, lr \n"                                                               \
+        "subs r7, r7, #1 \n"                                                              \
+        "bne 20b \n"                                                                      \
+        PAIR_DONE                                                                         \
+        "bne 10b \n"                                                                      \
+        "pop {r7} \n"                                                                     \
+        : "+r"(r9)                                                                        \
+        : FIELDS                                                                          \
+        : TRECX_MVE_CLOBBERS);                                                            \
+  }
+
+/* clang-format on */
+
+PRODUCT(multiply, TRECX_MVE_BLOCK_SCALE_TIES)
+PRODUCT(multiply_relu, TRECX_MVE_BLOCK_SCALE)
+SHORT_PRODUCT(multiply_short, TRECX_MVE_BLOCK_SCALE_TIES)
+SHORT_PRODUCT(multiply_short_relu, TRECX_MVE_BLOCK_SCALE)
+NARROW_PRODUCT(multiply_narrow_relu)
+
+/* Blocks of four, of three, and of four with two chunks. */
+typedef struct {
+  void (*blocks)(product *);
+  void (*short_blocks)(product *);
+  void (*narrow_blocks)(product *);
+} products;
 
 /* Parts of scratch, and where the staging stands. */
 typedef struct {
@@ -130,26 +268,36 @@ typedef struct {
   uint16_t
       *half_words; /* or: where the pairs of values of a window lie, NULL if they do not pair */
   int32_t line_count;
-  int32_t y, x; /* output pixel that is staged next */
+  int32_t in_fours; /* patches of the group in blocks of four; the others are in blocks of three */
+  int32_t y, x;     /* output pixel that is staged next */
 } staging;
 
-/* Where patch i goes in its block of four: its first 32 values lie together; of every chunk that
- * follows, the 16 values of the four patches. */
-static inline int8_t *resident_part(const staging *s, int32_t i) {
-  return s->patches + (i & ~3) * s->p->chunks * 16 + (i & 3) * 32;
-}
+/* Where a patch goes in its block of four or three: its first 32 values lie together; of every
+ * chunk that follows, the 16 values of each patch. */
+typedef struct {
+  int8_t *resident, *streamed;
+  int32_t step; /* from chunk to chunk of the streamed ones */
+} place;
 
-static inline int8_t *streamed_part(const staging *s, int32_t i) {
-  return s->patches + (i & ~3) * s->p->chunks * 16 + 128 + (i & 3) * 16;
+static inline place place_of(const staging *s, int32_t i) {
+  const int32_t bytes = 16 * s->p->chunks; /* of a patch */
+  int32_t first = i & ~3, size = 4;
+  if (i >= s->in_fours) {
+    first = s->in_fours + (i - s->in_fours) / 3 * 3;
+    size = 3;
+  }
+  int8_t *block = s->patches + first * bytes;
+  const place found = {block + (i - first) * 32, block + size * 32 + (i - first) * 16, 16 * size};
+  return found;
 }
 
 /* What is left of the last chunk is not written (its weights are 0). */
 static void place_patch(const staging *s, int32_t i, const int8_t *patch, int32_t bytes) {
-  int8_t *to = streamed_part(s, i);
-  trecx_mve_copy(resident_part(s, i), patch, bytes < 32 ? bytes : 32);
+  place to = place_of(s, i);
+  trecx_mve_copy(to.resident, patch, bytes < 32 ? bytes : 32);
   for (int32_t k = 32; k < bytes; k += 16) {
-    trecx_mve_copy(to, patch + k, bytes - k < 16 ? bytes - k : 16);
-    to += 64;
+    trecx_mve_copy(to.streamed, patch + k, bytes - k < 16 ? bytes - k : 16);
+    to.streamed += to.step;
   }
 }
 
@@ -171,22 +319,17 @@ static inline void spread_chunk(int8_t *to, int32_t patch_step, int32_t block_st
   }
 }
 
-/* Neighbouring pixels, channels a multiple of 16; returns how many were staged. */
-static int32_t stage_whole_blocks(const staging *s, const int8_t *pixel, int32_t count) {
+/* Neighbouring pixels in blocks of four, channels a multiple of 16. */
+static void stage_whole_blocks(const staging *s, const int8_t *pixel) {
   const int32_t channels = s->p->input_channels, chunks = s->p->chunks;
-  const int32_t blocks = count / 4, block_step = 64 * chunks;
-  int8_t *to = streamed_part(s, 0);
-  if (chunks == 2) {
-    trecx_mve_copy(s->patches, pixel, count * 32);
-    return count;
-  }
+  const int32_t blocks = s->in_fours / 4, block_step = 64 * chunks;
+  int8_t *to = s->patches + 128;
   spread_chunk(s->patches, 32, block_step, pixel, channels, blocks);
   spread_chunk(s->patches + 16, 32, block_step, pixel + 16, channels, blocks);
   for (int32_t k = 2; k < chunks; k++) {
     spread_chunk(to, 16, block_step, pixel + 16 * k, channels, blocks);
     to += 64;
   }
-  return 4 * blocks;
 }
 
 static void stage_pixels(staging *s, int32_t count) {
@@ -198,7 +341,13 @@ static void stage_pixels(staging *s, int32_t count) {
       s->input + (s->y * p->stride_height * p->input_width + s->x * p->stride_width) * channels;
   int32_t i = 0;
   if (dense) {
-    i = stage_whole_blocks(s, pixel, count);
+    if (p->chunks == 2) {
+      trecx_mve_copy(s->patches, pixel, count * 32);
+      i = count;
+    } else {
+      stage_whole_blocks(s, pixel);
+      i = s->in_fours & ~3;
+    }
     pixel += i * step;
     s->x += i;
     for (; s->x >= p->output_width; s->x -= p->output_width) s->y++;
@@ -308,13 +457,13 @@ static inline int8x16_t gather(const int8_t *corner, const uint16_t *offsets) {
 
 static void gather_window(const staging *s, const int8_t *corner, int32_t i) {
   const uint16_t *offsets = s->half_words;
-  int8_t *resident = resident_part(s, i), *streamed = streamed_part(s, i);
-  vst1q_s8(resident, gather(corner, offsets));
-  vst1q_s8(resident + 16, gather(corner, offsets + 8));
+  place to = place_of(s, i);
+  vst1q_s8(to.resident, gather(corner, offsets));
+  vst1q_s8(to.resident + 16, gather(corner, offsets + 8));
   for (int32_t left = s->p->chunks - 2; left > 0; left--) {
     offsets += 8;
-    vst1q_s8(streamed, gather(corner, offsets + 8));
-    streamed += 64;
+    vst1q_s8(to.streamed, gather(corner, offsets + 8));
+    to.streamed += to.step;
   }
 }
 
@@ -378,25 +527,64 @@ static void stage_rows(staging *s, int32_t count) {
 
 /* --- the convolution --- */
 
-/* Blocks of the staged group from block `first` on. */
-static void run_blocks(product *work, const staging *s, int32_t first, int32_t blocks,
-                       int8_t *output, int32_t channels, void (*multiply_blocks)(product *)) {
-  const int32_t chunks = s->p->chunks;
-  work->patches = s->patches + first * chunks * 64;
-  work->blocks = blocks;
-  work->output = output;
+/* How many of `count` patches go in blocks of four, so that the others make whole blocks of three.
+ * Blocks of four take all if the patches are too few or the tile is needed anyway. */
+static int32_t count_in_fours(const trecx_conv2d_s8_mve_patch_params *p, int32_t count) {
+  const int32_t in_threes = 3 * (-count & 3);
+  if (p->chunks == 2 || p->output_channels & 1 || count < in_threes) return count;
+  return count - in_threes;
+}
+
+static void set_channels(product *work, int32_t channels) {
   work->output_step = 4 * channels;
-  work->packed = s->p->packed;
-  work->pairs = (s->p->output_channels + 1) / 2;
+  work->short_step = 3 * channels;
   trecx_mve_block_offsets(work->offsets, channels);
+  memcpy(work->short_offsets, work->offsets, 12);
+  memcpy(work->short_offsets + 6, work->offsets + 4, 4);
+}
+
+/* Blocks of the staged group, from patch `first` on. */
+static void run(product *work, const staging *s, int32_t first, int8_t *output,
+                void (*multiply_blocks)(product *)) {
+  work->patches = s->patches + first * s->p->chunks * 16;
+  work->output = output;
+  work->packed = s->p->packed;
   multiply_blocks(work);
+}
+
+/* What does not fit the blocks: less than four patches, or an odd number of channels. */
+static void run_by_tile(product *work, const staging *s, int32_t first, int32_t count, int8_t *out,
+                        int8_t *tile, void (*multiply_blocks)(product *)) {
+  const int32_t channels = s->p->output_channels;
+  const int32_t even_channels = trecx_mve_round_up(channels, 2);
+  set_channels(work, even_channels);
+  work->blocks = 1;
+  for (int32_t i = first; i < count; i += 4) {
+    run(work, s, i, tile, multiply_blocks);
+    for (int32_t k = 0; k < 4 && i + k < count; k++) {
+      memcpy(out + (i + k) * channels, tile + k * even_channels, (size_t)channels);
+    }
+  }
+  set_channels(work, channels);
+}
+
+static void multiply_group(product *work, const staging *s, int32_t count, int8_t *out,
+                           int8_t *tile, const products *multiply_by) {
+  const int32_t channels = s->p->output_channels;
+  void (*blocks)(product *) = s->p->chunks == 2 ? multiply_by->narrow_blocks : multiply_by->blocks;
+  const int32_t direct = channels & 1 ? 0 : s->in_fours & ~3;
+  work->blocks = direct / 4;
+  work->short_blocks = (count - s->in_fours) / 3;
+  if (direct > 0) run(work, s, 0, out, blocks);
+  if (direct < s->in_fours) run_by_tile(work, s, direct, s->in_fours, out, tile, blocks);
+  if (s->in_fours < count) {
+    run(work, s, s->in_fours, out + s->in_fours * channels, multiply_by->short_blocks);
+  }
 }
 
 static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_patch_params *p,
                                                    const int8_t *input, int8_t *output,
-                                                   void *scratch,
-                                                   void (*multiply_blocks)(product *)) {
-  const int32_t channels = p->output_channels, even_channels = trecx_mve_round_up(channels, 2);
+                                                   void *scratch, const products *multiply_by) {
   const int32_t pixels = p->output_height * p->output_width;
   const int32_t pointwise = p->line_bytes == 0;
   product *work = scratch;
@@ -406,7 +594,9 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
 
   work->zero_point = p->output_zero_point;
   work->weight_bytes = 32 * p->chunks;
+  work->packed_end = p->packed + (p->output_channels + 1) / 2 * (work->weight_bytes + 24);
   work->streamed = p->chunks - 2;
+  set_channels(work, p->output_channels);
   if (!pointwise) {
     s.window = tile + 16; /* the last patch may be followed by 15 rubbish bytes */
     s.lines = s.window + p->chunks * 16 + 16;
@@ -416,31 +606,26 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
   }
   for (int32_t done = 0; done < pixels; done += p->group) {
     const int32_t count = pixels - done < p->group ? pixels - done : p->group;
-    /* Blocks that would write behind the group or between its channels go to the tile first. */
-    const int32_t direct = even_channels == channels ? count / 4 : 0;
+    s.in_fours = count_in_fours(p, count);
     if (pointwise) {
       stage_pixels(&s, count);
     } else {
       stage_rows(&s, count);
     }
-    if (direct > 0) run_blocks(work, &s, 0, direct, out, channels, multiply_blocks);
-    for (int32_t i = 4 * direct; i < count; i += 4) {
-      run_blocks(work, &s, i / 4, 1, tile, even_channels, multiply_blocks);
-      for (int32_t k = 0; k < 4 && i + k < count; k++) {
-        memcpy(out + (i + k) * channels, tile + k * even_channels, (size_t)channels);
-      }
-    }
-    out += count * channels;
+    multiply_group(work, &s, count, out, tile, multiply_by);
+    out += count * p->output_channels;
   }
-  trecx_mve_clamp(output, pixels * channels, p->activation_min, p->activation_max);
+  trecx_mve_clamp(output, (int32_t)(out - output), p->activation_min, p->activation_max);
 }
 
 void trecx_conv2d_s8_mve_patch(const trecx_conv2d_s8_mve_patch_params *params, const int8_t *input,
                                int8_t *output, void *scratch) {
-  conv2d_patch(params, input, output, scratch, multiply_correcting_ties);
+  static const products multiply_by = {multiply, multiply_short, multiply};
+  conv2d_patch(params, input, output, scratch, &multiply_by);
 }
 
 void trecx_conv2d_s8_mve_patch_relu(const trecx_conv2d_s8_mve_patch_params *params,
                                     const int8_t *input, int8_t *output, void *scratch) {
-  conv2d_patch(params, input, output, scratch, multiply);
+  static const products multiply_by = {multiply_relu, multiply_short_relu, multiply_narrow_relu};
+  conv2d_patch(params, input, output, scratch, &multiply_by);
 }

@@ -215,82 +215,111 @@ CHANNELS(channels_stride2_relu, FILTERS_STRIDE2, BLOCK_STRIDE2, PREPARE_RELU, SC
 
 /* --- tables --- */
 
-/* Where units of output pixels lie: at stride 1 a unit is 2x2 pixels, one patch; at stride 2, two
- * neighbours of a row. */
+/* Patches and output places of one band are laid down unit by unit. At stride 1 a unit is 2x2
+ * output pixels, from one patch; at stride 2, two neighbours of a row. A block of eight outputs has
+ * two or four units: accumulators 0 to 3 end up in the even lanes, 4 to 7 in the odd ones. */
 typedef struct {
-  const int8_t **patch; /* of the units of band 0, to be written next */
-  uint16_t *place;      /* of the blocks */
-  const int8_t *plane;
-  int32_t row_step, pixel_step; /* from output row to row and pixel to pixel, in the plane */
-  int32_t width, channels;      /* of the output */
-  int32_t count;                /* units so far */
+  const int8_t **patch; /* to be written next */
+  uint16_t *place;      /* of the block */
+  uint32_t count;       /* units so far */
 } table;
 
-/* Adds a unit at output pixel (y, x) of the band. Units of a block come in halves: the accumulators
- * of the first half end up in even lanes, of the second in odd lanes. places: of its pixels. */
-static void add_unit(table *t, int32_t y, int32_t x, const int32_t *places, int32_t pixels) {
-  const int32_t first_lane = t->count * pixels % 8; /* in the order of the accumulators */
-  *t->patch++ = t->plane + y * t->row_step + x * t->pixel_step;
-  for (int32_t i = 0; i < pixels; i++) {
-    const int32_t accumulator = first_lane + i;
-    t->place[2 * (accumulator & 3) + (accumulator >> 2)] = (uint16_t)(places[i] * t->channels);
+/* places: offsets of the unit's pixels in the output. */
+static inline void add_square(table *t, const int8_t *patch, uint32_t top_left, uint32_t top_right,
+                              uint32_t bottom_left, uint32_t bottom_right) {
+  uint16_t *place = t->place + (t->count & 1);
+  *t->patch++ = patch;
+  place[0] = (uint16_t)top_left;
+  place[2] = (uint16_t)top_right;
+  place[4] = (uint16_t)bottom_left;
+  place[6] = (uint16_t)bottom_right;
+  if (t->count++ & 1) t->place += 8;
+}
+
+static inline void add_pair(table *t, const int8_t *patch, uint32_t left, uint32_t right) {
+  uint16_t *place = t->place + 4 * (t->count & 1) + (t->count >> 1 & 1);
+  *t->patch++ = patch;
+  place[0] = (uint16_t)left;
+  place[2] = (uint16_t)right;
+  if ((t->count++ & 3) == 3) t->place += 8;
+}
+
+/* Stride 1: two rows at a time, of an odd number the last two overlap the others. A last column of
+ * its own (patches lie at even columns) comes first; its right halves are wrong and go to the last
+ * pair of pixels, which the last block writes. */
+static void add_squares(table *t, const trecx_depthwise_conv2d_s8_mve_3x3_params *p,
+                        const int8_t *plane) {
+  const int32_t rows = p->band_rows, width = p->output_width, even_width = width & ~1;
+  const uint32_t pixel = (uint32_t)p->channels, row = (uint32_t)width * pixel;
+  const uint32_t elsewhere = (uint32_t)(rows - 2) * row;
+  for (int32_t i = 0; (width & 1) && (i < rows || t->count & 1); i += 2) {
+    const int32_t y = i < rows - 2 ? i : rows - 2;
+    const uint32_t at = (uint32_t)y * row + (uint32_t)even_width * pixel;
+    add_square(t, plane + y * p->plane_width + even_width, at, elsewhere, at + row, elsewhere);
   }
-  t->count++;
-  if (first_lane + pixels == 8) t->place += 8;
-}
-
-/* A 2x2 unit. Where its right column lies outside, the results go to `elsewhere`, a pixel that is
- * written later. */
-static void add_square(table *t, int32_t y, int32_t x, int32_t elsewhere) {
-  const int32_t at = y * t->width + x;
-  const int32_t inside = x + 1 < t->width;
-  const int32_t places[4] = {at, inside ? at + 1 : elsewhere, at + t->width,
-                             inside ? at + t->width + 1 : elsewhere};
-  add_unit(t, y, x, places, 4);
-}
-
-/* Stride 1: rows in steps of two, the last two of an odd number overlap the others. A last column
- * of its own (patches must lie at even columns) comes first and leaves its wrong halves on the last
- * pixel, which the last block writes. */
-static void add_squares(table *t, int32_t rows) {
-  const int32_t last = (rows - 2) * t->width;
-  const int32_t even_width = t->width & ~1;
-  if (t->width & 1) {
-    for (int32_t y = 0; y < rows; y += 2) {
-      add_square(t, y < rows - 2 ? y : rows - 2, even_width, last);
+  for (int32_t i = 0; i < rows; i += 2) {
+    const int32_t y = i < rows - 2 ? i : rows - 2;
+    const int8_t *patch = plane + y * p->plane_width;
+    uint32_t at = (uint32_t)y * row;
+    for (int32_t x = 0; x < even_width; x += 2) {
+      add_square(t, patch, at, at + pixel, at + row, at + row + pixel);
+      patch += 2;
+      at += 2 * pixel;
     }
-    if (t->count & 1) add_square(t, rows - 2, even_width, last);
-  }
-  for (int32_t y = 0; y < rows; y += 2) {
-    for (int32_t x = 0; x < even_width; x += 2) add_square(t, y < rows - 2 ? y : rows - 2, x, 0);
-  }
-  if (t->count & 1) add_square(t, rows - 2, even_width - 2, 0);
-}
-
-/* Stride 2: pairs of pixels of a row, the last of an odd number overlaps the one before. */
-static void add_pairs(table *t, int32_t rows) {
-  for (int32_t y = 0; y < rows; y++) {
-    for (int32_t x = 0; x < t->width; x += 2) {
-      const int32_t left = x < t->width - 2 ? x : t->width - 2;
-      const int32_t places[2] = {y * t->width + left, y * t->width + left + 1};
-      add_unit(t, y, left, places, 2);
+    if (i >= rows - 2 && t->count & 1) { /* the last unit twice */
+      at -= 2 * pixel;
+      add_square(t, patch - 2, at, at + pixel, at + row, at + row + pixel);
     }
   }
-  while (t->count & 3) {
-    const int32_t places[2] = {rows * t->width - 2, rows * t->width - 1};
-    add_unit(t, rows - 1, t->width - 2, places, 2);
+}
+
+/* Stride 2: the last pair of an odd number of pixels overlaps the one before. */
+static void add_pairs(table *t, const trecx_depthwise_conv2d_s8_mve_3x3_params *p,
+                      const int8_t *plane) {
+  const int32_t width = p->output_width, even_width = width & ~1;
+  const uint32_t pixel = (uint32_t)p->channels;
+  uint32_t at = 0; /* of the row's first pixel */
+  for (int32_t y = 0; y < p->band_rows; y++) {
+    const uint32_t last = at + (uint32_t)(width - 2) * pixel;
+    for (int32_t x = 0; x < even_width; x += 2) {
+      add_pair(t, plane + 2 * x, at, at + pixel);
+      at += 2 * pixel;
+    }
+    if (width & 1) {
+      add_pair(t, plane + 2 * (width - 2), last, last + pixel);
+      at += pixel;
+    }
+    while (y == p->band_rows - 1 && t->count & 3) {
+      add_pair(t, plane + 2 * (width - 2), last, last + pixel);
+    }
+    plane += p->stride_height * p->plane_width;
   }
 }
 
 /* The patches of the other bands and, at stride 2, of the other plane follow those of the first
- * band. */
+ * band: each `step` bytes behind the one `units` before. */
 static void repeat_patches(const int8_t **patches, int32_t units, int32_t times, int32_t step) {
-  for (int32_t i = 0; i < units * (times - 1); i++) patches[units + i] = patches[i] + step;
+  const int8_t **to = patches + units;
+  __asm__ volatile(
+      "wlstp.32 lr, %[count], 2f \n"
+      "1: vldrw.u32 q0, [%[from]], #16 \n"
+      "vadd.i32 q0, q0, %[step] \n"
+      "vstrw.32 q0, [%[to]], #16 \n"
+      "letp lr, 1b \n"
+      "2: \n"
+      : [from] "+r"(patches), [to] "+r"(to)
+      : [step] "r"(step), [count] "r"(units * (times - 1))
+      : "lr", "q0", "memory");
 }
 
+/* Eight at a time: up to seven more are written behind each row. */
 static void set_input_places(const trecx_depthwise_conv2d_s8_mve_3x3_params *p, uint16_t *place) {
+  const int32_t width = p->input_width;
+  uint32_t at = 0;
   for (int32_t y = 0; y < p->group_rows; y++) {
-    for (int32_t x = 0; x < p->input_width; x++) *place++ = (uint16_t)(y * p->plane_width + x);
+    for (int32_t x = 0; x < width; x += 8) vst1q_u16(place + x, vidupq_n_u16(at + (uint32_t)x, 1));
+    place += width;
+    at += (uint32_t)p->plane_width;
   }
 }
 
@@ -335,16 +364,15 @@ static __attribute__((noinline)) void depthwise_3x3(
   uint16_t *output_places = (uint16_t *)(patches + units * bands * stride);
   uint16_t *input_places = output_places + 8 * blocks;
   const int32_t group_pixels = p->group_rows * p->input_width;
-  int8_t *planes = (int8_t *)(input_places + trecx_mve_round_up(group_pixels, 2));
+  int8_t *planes = (int8_t *)(input_places + trecx_mve_round_up(group_pixels, 2) + 8);
 
-  table t = {patches, output_places, planes,      p->stride_height * p->plane_width,
-             stride,  width,         p->channels, 0};
+  table t = {patches, output_places, 0};
   if (stride == 1) {
-    add_squares(&t, rows);
+    add_squares(&t, p, planes);
   } else {
-    add_pairs(&t, rows);
+    add_pairs(&t, p, planes);
   }
-  repeat_patches(patches, units, bands, rows * t.row_step);
+  repeat_patches(patches, units, bands, rows * p->stride_height * p->plane_width);
   if (stride == 2) repeat_patches(patches, units * bands, 2, plane_bytes);
   set_input_places(p, input_places);
   trecx_mve_fill(planes, p->input_zero_point, 2 * plane_bytes);

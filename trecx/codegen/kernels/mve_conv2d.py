@@ -140,7 +140,8 @@ class MveConv2DPatch(MveChoice):
 
     kinds = ("CONV_2D",)
     scheme = "patches"
-    staged_bytes: ClassVar[int] = 3072
+    staged_bytes: ClassVar[int] = 4096  # of a group
+    staged_whole: ClassVar[int] = 4608  # up to this, all patches are one group
 
     def misfit(self, op: Operator) -> str | None:
         if op.inputs[1].shape[3] != op.inputs[0].shape[3]:
@@ -155,7 +156,7 @@ class MveConv2DPatch(MveChoice):
         a = op.attrs
         chunks = max(2, -(-math.prod(weights.shape[1:]) // LANES))
         pixels = out_height * out_width
-        group = balanced_group(pixels, max(4, self.staged_bytes // (LANES * chunks) // 4 * 4))
+        group = self._group(pixels, LANES * chunks)
         line_bytes, windows = 0, 0
         if not is_pointwise(op):
             reach = (out_width - 1) * a.stride[1] + (kernel_width - 1) * a.dilation[1] + 1
@@ -192,7 +193,7 @@ class MveConv2DPatch(MveChoice):
                 params=params,
                 inputs=(source,),
                 outputs=(op.output,),
-                scratch_bytes=76
+                scratch_bytes=100
                 + group * chunks * LANES
                 + windows
                 + smallest_tile(pixels, out_channels),
@@ -201,6 +202,11 @@ class MveConv2DPatch(MveChoice):
                 scheme=self.scheme,
             )
         ]
+
+    def _group(self, pixels: int, patch_bytes: int) -> int:
+        if round_up(pixels, 4) * patch_bytes <= self.staged_whole:
+            return round_up(pixels, 4)
+        return balanced_group(pixels, max(4, self.staged_bytes // patch_bytes // 4 * 4))
 
     @staticmethod
     def _instructions(op: Operator, chunks: int, group: int) -> int:

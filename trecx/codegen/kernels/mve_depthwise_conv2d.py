@@ -86,6 +86,7 @@ class _Geometry:
             + 4 * self.patches
             + 16 * self.blocks
             + 2 * round_up(self.group_pixels, 2)
+            + 16
             + 2 * self.plane_height * self.plane_width
         )
 
