@@ -175,7 +175,9 @@ def test_fault_names_the_faulting_address(folder):
 @pytest.mark.parametrize("board", toy.EMULATED)
 def test_stack_overflow_is_reported_on_every_board(board, folder):
     size = load_board(board).stack_bytes
-    with pytest.raises(MemoryGuardError, match=f"stack overflow in sample 2.*{size:,} bytes"):
+    place = r"in toy_recurse \(toy_model.c:\d+\)"
+    message = rf"stack overflow in sample 2 at 0x[0-9a-f]+ {place}: more than {size:,} bytes"
+    with pytest.raises(MemoryGuardError, match=message):
         run(board, folder, toy.misbehaving(toy.STACK_OVERFLOW))
 
 

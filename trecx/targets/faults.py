@@ -110,8 +110,10 @@ def _fault(firmware: Firmware, status: int, console: str, where: str) -> TrecxEr
     numbers = {name: int(text, 16) for name, text in values.items()}
     shown = " ".join(f"{name}={values[name]}" for name in _SHOWN_REGISTERS if name in values)
     if status == EXIT_STACK:
+        # A return address is that of the instruction after the call.
+        call = numbers["call"] - 3 if numbers.get("call") else None
         return MemoryGuardError(
-            f"stack overflow{where}{_place(firmware, numbers.get('pc'))}: more than "
+            f"stack overflow{where}{_place(firmware, numbers.get('pc', call))}: more than "
             f"{firmware.board.stack_bytes:,} bytes of stack on {firmware.board.name} ({shown})"
         )
     kind = _EXCEPTIONS.get(numbers.get("exception", 0) & 0x1FF, "processor fault")

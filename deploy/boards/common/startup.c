@@ -7,7 +7,7 @@
 extern uint32_t board_stack_bottom[], board_stack_top[], board_emergency_top[];
 extern uint32_t board_data_start[], board_data_end[], board_data_load[];
 extern uint32_t board_bss_start[], board_bss_end[];
-extern uint8_t board_flash_start[], board_flash_end[];
+extern uint8_t board_flash_start[], board_flash_end[], board_text_end[];
 
 void board_reset(void) __attribute__((noreturn));
 void board_fault(void) __attribute__((noreturn, naked));
@@ -164,6 +164,16 @@ static int is_stack(uint32_t address) {
   return address >= (uintptr_t)board_stack_bottom && address <= (uintptr_t)board_stack_top;
 }
 
+/* The first return address that the stack holds from its bottom on: when it has overflowed, there
+ * is no saved pc, but this is a call close to the place. 0 when there is none. */
+static uint32_t last_call(void) {
+  for (const uint32_t *p = board_stack_bottom; p < board_stack_top; p++) {
+    const int is_thumb = (*p & 1u) != 0;
+    if (is_thumb && *p > (uintptr_t)board_flash_start && *p < (uintptr_t)board_text_end) return *p;
+  }
+  return 0;
+}
+
 /* registers: r4 to r11 as they were at the fault. frame: the processor's stack frame (r0 to r3,
  * r12, lr, pc, xpsr). One line of name=value for the host, then the exit code. */
 __attribute__((noreturn, used)) void board_report_fault(const uint32_t *registers,
@@ -195,6 +205,8 @@ __attribute__((noreturn, used)) void board_report_fault(const uint32_t *register
   for (int i = 0; i < 8; i++) put_hex(high[i], registers[i]);
   if (is_stack((uint32_t)frame)) {
     for (int i = 0; i < 8; i++) put_hex(low[i], frame[i]);
+  } else {
+    put_hex("call", last_call());
   }
   board_print("\n");
   board_exit(overflow ? BOARD_EXIT_STACK : BOARD_EXIT_FAULT);
