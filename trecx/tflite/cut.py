@@ -11,6 +11,7 @@ later segment reads are handed on.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from trecx.tflite.model import SUBGRAPH_FIELDS, operator_kind, read_model
 
 # The sets of operators kept while looking for cut points grow with the square of their number.
 _MAX_OPERATORS = 2_000
+_COMPARED_NAMES = 500
+_COMPARED_CHARACTERS = 120
 
 
 @dataclass(frozen=True)
@@ -166,16 +169,18 @@ def _find_tensor(flow: Dataflow, name: str) -> int:
     found = [t for t in flow.producer if flow.names[t] == name]
     if not found:
         near = _similar(name, [flow.names[t] for t in flow.producer])
-        raise CutError(f"the model computes no tensor {name!r}; similar: {', '.join(near)}")
+        raise CutError(
+            f"the model computes no tensor {name!r}; similar: {', '.join(map(repr, near))}"
+        )
     if len(found) > 1:
         raise CutError(f"{len(found)} tensors are named {name!r}: the place is ambiguous")
     return found[0]
 
 
 def _similar(name: str, names: list[str]) -> list[str]:
-    import difflib
-
-    return difflib.get_close_matches(name, names, 3, 0) if len(names) <= _MAX_OPERATORS else []
+    """The three nearest names; comparing is slow, so of large or odd files only the first ones."""
+    short = [n[:_COMPARED_CHARACTERS] for n in names[:_COMPARED_NAMES]]
+    return difflib.get_close_matches(name[:_COMPARED_CHARACTERS], short, 3, 0)
 
 
 def _also_crossing(flow: Dataflow, tensor: int, before: set[int], after: set[int]) -> list[str]:

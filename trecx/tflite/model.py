@@ -96,7 +96,8 @@ def code_name(code: Record) -> str:
     if not 0 <= number < len(schema.OPERATORS):
         return f"OPERATOR_{number}"
     name = schema.OPERATORS[number]
-    return f"CUSTOM:{code.custom_code}" if name == "CUSTOM" else name
+    # The name comes from the file: repr, so that it cannot break an error message's line.
+    return "CUSTOM:" + repr(code.custom_code or "")[1:-1] if name == "CUSTOM" else name
 
 
 def new_operator_code(kind: str, version: int) -> Record:
