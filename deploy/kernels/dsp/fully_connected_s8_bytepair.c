@@ -3,64 +3,100 @@
 
 typedef trecx_fully_connected_s8_bytepair_params params_t;
 
-/* Units of a pair. */
-static int32_t first_unit(const params_t *p, int32_t pair) {
-  return 2 * pair - (pair > 0 ? p->units & 1 : 0);
-}
+#define UNITS_AT_ONCE 6
 
-static int32_t second_unit(const params_t *p, int32_t pair) {
-  return p->units == 1 ? 0 : first_unit(p, pair) + 1;
-}
-
-static int8_t finish(const params_t *p, int32_t unit, int32_t sum) {
-  const int32_t shift = p->bias_shift[unit] & 31;
-  const trecx_dsp_requant q = {p->multiplier[unit * p->multiplier_step],
-                               (2 * p->output_zero_point + 1) * (1 << shift), shift};
-  const int32_t y = trecx_dsp_requantize(sum, &q);
-  if (y < p->activation_min) return (int8_t)p->activation_min;
-  return (int8_t)(y > p->activation_max ? p->activation_max : y);
-}
-
-/* `pairs` (3 or 1) pairs from `pair` on. */
-static void units(const params_t *p, trecx_dense_run *run, const int8_t *input, int32_t pair,
-                  int32_t pairs, int8_t *output) {
-  void (*const dot)(trecx_dense_run *) =
-      pairs == 3 ? trecx_dense_three_pairs : trecx_dense_one_pair;
-  for (int32_t i = 0; i < pairs; i++) {
-    run->sums[2 * i + 1] = p->bias_shift[first_unit(p, pair + i)] >> 5;
-    run->sums[2 * i] = (int32_t)((uint32_t)(p->bias_shift[second_unit(p, pair + i)] >> 5) << 8);
-    run->sums[2 * i] += run->sums[2 * i + 1];
+/* Sums begin with the biases: S = 256 * B + A. */
+static void start(const int32_t *bias_shift, int32_t sums[UNITS_AT_ONCE]) {
+#pragma GCC unroll 3
+  for (int32_t i = 0; i < UNITS_AT_ONCE; i += 2) {
+    const int32_t a = bias_shift[i] >> 5, b = bias_shift[i + 1] >> 5;
+    sums[i + 1] = a;
+    sums[i] = (int32_t)(((uint32_t)b << 8) + (uint32_t)a);
   }
-  run->input = input;
-  run->groups = p->inputs >> 2;
-  if (run->groups > 0) dot(run);
-  if (p->inputs & 3) { /* the last group; what lies behind the inputs meets zero weights */
-    int8_t last[4] = {0};
-    for (int32_t i = 0; i < (p->inputs & 3); i++) last[i] = input[(p->inputs & ~3) + i];
-    run->input = last;
-    run->groups = 1;
-    dot(run);
+}
+
+/* The sum of one unit out of its pair's. */
+static inline int32_t sum_of(const int32_t *sums, int32_t i) {
+  if ((i & 1) == 0) return sums[i + 1];
+  return (int32_t)((uint32_t)sums[i - 1] - (uint32_t)sums[i]) >> 8;
+}
+
+static inline int8_t requantized(int32_t sum, int32_t multiplier, int32_t offset, int32_t shift) {
+  const trecx_dsp_requant q = {multiplier, offset, shift};
+  return (int8_t)trecx_dsp_requantize(sum, &q);
+}
+
+/* Requantise the sums of the units from `unit` on. */
+static void finish(const params_t *p, int32_t unit, const int32_t *sums, int8_t *output) {
+  const int32_t *const bias_shift = p->bias_shift + unit, *multiplier = p->multiplier;
+  const int32_t level = 2 * p->output_zero_point + 1;
+  if (p->one_multiplier) { /* and then one shift */
+    const int32_t shift = bias_shift[0] & 31, offset = level * (1 << shift);
+    const int32_t only = multiplier[0];
+#pragma GCC unroll 6
+    for (int32_t i = 0; i < UNITS_AT_ONCE; i++) {
+      output[i] = requantized(sum_of(sums, i), only, offset, shift);
+    }
+  } else {
+    multiplier += unit;
+    for (int32_t i = 0; i < UNITS_AT_ONCE; i++) {
+      const int32_t shift = bias_shift[i] & 31;
+      output[i] = requantized(sum_of(sums, i), multiplier[i], level * (1 << shift), shift);
+    }
   }
-  for (int32_t i = 0; i < pairs; i++) {
-    const int32_t s = run->sums[2 * i], a = run->sums[2 * i + 1];
-    output[first_unit(p, pair + i)] = finish(p, first_unit(p, pair + i), a);
-    const int32_t b = (int32_t)((uint32_t)s - (uint32_t)a) >> 8;
-    output[second_unit(p, pair + i)] = finish(p, second_unit(p, pair + i), b);
+}
+
+/* The last inputs, fewer than four: what is behind them meets zero weights. */
+static void last_group(const params_t *p, const int8_t *input, trecx_dense_run *run) {
+  int8_t last[4] = {0};
+  for (int32_t i = 0; i < (p->inputs & 3); i++) last[i] = input[(p->inputs & ~3) + i];
+  run->input = last;
+  run->groups = 1;
+  trecx_dense_bytes(run);
+}
+
+static void row(const params_t *p, const int8_t *input, int8_t *output, const uint32_t *widened) {
+  trecx_dense_run run;
+  run.weights = p->weights;
+  for (int32_t unit = 0; unit < p->units; unit += UNITS_AT_ONCE, output += UNITS_AT_ONCE) {
+    const int32_t left = p->units - unit;
+    start(p->bias_shift + unit, run.sums);
+    run.groups = p->inputs >> 2;
+    if (widened) {
+      run.input = widened;
+      trecx_dense_widened(&run);
+    } else {
+      run.input = input;
+      if (run.groups > 0) trecx_dense_bytes(&run);
+      if (p->inputs & 3) last_group(p, input, &run);
+    }
+    if (left >= UNITS_AT_ONCE) {
+      finish(p, unit, run.sums, output);
+    } else {
+      int8_t last[UNITS_AT_ONCE];
+      finish(p, unit, run.sums, last);
+      memcpy(output, last, (size_t)left);
+    }
+  }
+}
+
+static void widen(const int8_t *input, int32_t groups, uint32_t *words) {
+  for (; groups > 0; groups--, input += 4) {
+    const uint32_t bytes = trecx_load32(input);
+    *words++ = trecx_lanes_02(bytes);
+    *words++ = trecx_lanes_13(bytes);
   }
 }
 
 void trecx_fully_connected_s8_bytepair(const trecx_fully_connected_s8_bytepair_params *params,
                                        const int8_t *input, int8_t *output, void *scratch) {
   const params_t *const p = params;
-  const int32_t all = (p->units + 1) >> 1;
-  (void)scratch;
-  for (int32_t row = 0; row < p->rows; row++) {
-    trecx_dense_run run;
-    int32_t pair = 0;
-    run.weights = p->weights;
-    for (; pair + 3 <= all; pair += 3) units(p, &run, input, pair, 3, output);
-    for (; pair < all; pair++) units(p, &run, input, pair, 1, output);
+  for (int32_t r = 0; r < p->rows; r++) {
+    if (p->widen) widen(input, p->inputs >> 2, scratch);
+    row(p, input, output, p->widen ? scratch : 0);
     input += p->inputs;
     output += p->units;
   }
+  output -= p->rows * p->units;
+  trecx_clamp_bytes(output, p->rows * p->units, p->activation_min, p->activation_max);
 }

@@ -22,8 +22,6 @@ def pair_channels(channels: int) -> np.ndarray:
     """(pairs, 2) channel numbers; an odd number has its second channel in two pairs."""
     if channels % 2 == 0:
         return np.arange(channels).reshape(-1, 2)
-    if channels == 1:
-        return np.zeros((1, 2), int)
     return np.concatenate([[[0, 1]], np.arange(1, channels).reshape(-1, 2)])
 
 
@@ -33,8 +31,8 @@ def groups_of(inputs: int) -> int:
 
 def halfword_reason(op: Operator) -> str | None:
     """Why the weights cannot be paired; None when they can."""
-    if int(_halfwords(op).min()) < -(1 << 15):
-        return "a weight of -128 beside a negative one does not fit a halfword"
+    if int(op.inputs[1].data.min(initial=0)) == -128:
+        return "a weight of -128, which beside a negative one does not fit a halfword"
     return None
 
 
@@ -44,16 +42,16 @@ def bytepair_reason(op: Operator) -> str | None:
     return halfword_reason(op) or (channels if isinstance(channels, str) else None)
 
 
-def _halfwords(op: Operator) -> np.ndarray:
-    """int64 (pairs, inputs): 256 * second filter + first filter."""
-    weights = op.inputs[1].data.reshape(op.output.shape[-1], -1).astype(np.int64)
-    first, second = pair_channels(len(weights)).T
-    return 256 * weights[second] + weights[first]
+def pair_words(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Words of pairs of filters.
 
+    Args:
+        first, second: int8 weights (pairs, inputs).
 
-def bytepair_words(op: Operator) -> np.ndarray:
-    """int64 (pairs, groups, 2) of 32-bit words: lanes of inputs (0, 2), then (1, 3)."""
-    halfwords = _halfwords(op)
+    Returns:
+        int64 (pairs, groups, 2) of 32-bit words: lanes of inputs (0, 2), then (1, 3).
+    """
+    halfwords = 256 * second.astype(np.int64) + first
     inputs = halfwords.shape[1]
     padded = np.pad(halfwords, ((0, 0), (0, 4 * groups_of(inputs) - inputs)))
     lanes = (padded & 0xFFFF).reshape(len(padded), -1, 4)
@@ -61,8 +59,10 @@ def bytepair_words(op: Operator) -> np.ndarray:
 
 
 def bytepair_weights(op: Operator) -> Blob:
-    """The words in the order [pair][group][2]."""
-    return Blob("uint32_t", bytepair_words(op).reshape(-1))
+    """The words of a convolution in the order [pair][group][2]."""
+    weights = op.inputs[1].data.reshape(op.output.shape[-1], -1)
+    first, second = pair_channels(len(weights)).T
+    return Blob("uint32_t", pair_words(weights[first], weights[second]).reshape(-1))
 
 
 def layer_fields(op: Operator) -> dict[str, object]:

@@ -6,17 +6,17 @@ import numpy as np
 
 from trecx.codegen.constraints import broken_rule
 from trecx.codegen.kernels.common import activation_fields, requantisation
-from trecx.codegen.kernels.dsp_bytepair import bytepair_words, halfword_reason
+from trecx.codegen.kernels.dsp_bytepair import groups_of, halfword_reason, pair_words
 from trecx.codegen.kernels.dsp_common import dot_range, folded_bias
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
-PAIRS_AT_ONCE = 3
+UNITS_AT_ONCE = 6
 LARGEST_RIGHT_SHIFT = 21
 ACCUMULATOR_LIMIT = 1 << 23  # so that the bias fits 27 bits, too
+WIDEN_LIMIT = 256  # inputs; more would cost much scratch memory
 # Instructions measured on an emulated Cortex-M4.
-GROUP_OF_THREE, GROUP_OF_ONE = 24, 14
-BLOCK_OF_THREE, BLOCK_OF_ONE = 200, 100
+GROUP, WIDENED_GROUP, BLOCK, WIDEN = 24, 21.5, 145, 8
 
 
 @register
@@ -32,23 +32,26 @@ class DspFullyConnectedBytepair(KernelChoice):
         units, inputs = op.inputs[1].shape
         rows = op.output.size // units
         multipliers, shift = requantisation(op)
-        one_multiplier = len(np.unique(multipliers)) == 1
+        one_multiplier = len(np.unique(np.stack([multipliers, shift]), axis=1)[0]) == 1
+        padding = (0, -units % UNITS_AT_ONCE)
+        bias_shift = 32 * folded_bias(op) - shift - 1
+        widen = inputs % 4 == 0 and inputs <= WIDEN_LIMIT
         params = {
-            "weights": _dense_weights(op),
-            "bias_shift": Blob("int32_t", 32 * folded_bias(op) - shift - 1),
-            "multiplier": Blob("int32_t", multipliers[: 1 if one_multiplier else None]),
+            "weights": _dense_weights(op.inputs[1].data),
+            "bias_shift": Blob("int32_t", np.pad(bias_shift, padding)),
+            "multiplier": Blob(
+                "int32_t", multipliers[:1] if one_multiplier else np.pad(multipliers, padding)
+            ),
             "rows": rows,
             "inputs": inputs,
             "units": units,
-            "multiplier_step": int(not one_multiplier),
+            "one_multiplier": int(one_multiplier),
+            "widen": int(widen),
             "output_zero_point": op.output.zero_point,
             **activation_fields(op),
         }
-        pairs = (units + 1) // 2
-        groups = -(-inputs // 4)
-        blocks, single = divmod(pairs, PAIRS_AT_ONCE)
-        instructions = 40 + blocks * (BLOCK_OF_THREE + groups * GROUP_OF_THREE)
-        instructions += single * (BLOCK_OF_ONE + groups * GROUP_OF_ONE)
+        groups = groups_of(inputs)
+        block = BLOCK + groups * (WIDENED_GROUP if widen else GROUP)
         return [
             Step(
                 kernel="trecx_fully_connected_s8_bytepair",
@@ -58,7 +61,10 @@ class DspFullyConnectedBytepair(KernelChoice):
                 params=params,
                 inputs=(op.inputs[0],),
                 outputs=(op.output,),
-                instructions=rows * instructions,
+                scratch_bytes=2 * inputs if widen else 0,
+                instructions=int(
+                    rows * (-(-units // UNITS_AT_ONCE) * block + widen * WIDEN * groups)
+                ),
                 scheme=self.scheme,
             )
         ]
@@ -76,10 +82,9 @@ def _range_reason(op: Operator) -> str | None:
     return None
 
 
-def _dense_weights(op: Operator) -> Blob:
-    """For every three pairs [group][2][pair], then for each pair that is left [group][2]."""
-    words = bytepair_words(op)
-    words = words.reshape(len(words), -1)
-    together = len(words) - len(words) % PAIRS_AT_ONCE
-    blocks = words[:together].reshape(-1, PAIRS_AT_ONCE, words.shape[1]).transpose(0, 2, 1)
-    return Blob("uint32_t", np.concatenate([blocks.reshape(-1), words[together:].reshape(-1)]))
+def _dense_weights(weights: np.ndarray) -> Blob:
+    """Words of byte pairs [unit / 6][group][2][pair], from int8 (units, inputs)."""
+    padded = np.pad(weights, ((0, -len(weights) % UNITS_AT_ONCE), (0, 0)))
+    words = pair_words(padded[0::2], padded[1::2])
+    blocks = words.reshape(-1, UNITS_AT_ONCE // 2, words[0].size).transpose(0, 2, 1)
+    return Blob("uint32_t", blocks.reshape(-1))

@@ -10,22 +10,20 @@
  *
  *   input   [rows][inputs]
  *   output  [rows][units]
- *   weights words of byte pairs, inputs padded with zero weights to groups of four: for every three
- *           pairs [group][2][pair], then for each pair that is left [group][2]
+ *   weights words of byte pairs [unit / 6][group][2][pair]: units padded to whole sixes and inputs
+ *           to whole groups of four with zero weights
  *
- * Pairs are (0, 1), (2, 3), ...; with an odd number of units (0, 1), (1, 2), (3, 4), ...; the only
- * pair of a single unit is (0, 0).
- *
- * bias_shift: 32 * bias + (e - 1) for each unit, |bias| < 2^26, e from 1 to 21; multiplier: with it
- *   the general requantisation of trecx/dsp/arith.h.
- * multiplier_step: 0 when one multiplier serves all units, else 1.
- * scratch: not used, may be NULL. */
+ * bias_shift: 32 * bias + (e - 1) for each unit, |bias| < 2^26, e from 1 to 21, and multiplier: the
+ *   general requantisation of trecx/dsp/arith.h; both padded to whole sixes.
+ * one_multiplier: one multiplier and one shift serve all units; multiplier has one element.
+ * widen: the inputs are widened once, in the scratch memory; inputs must be a multiple of 4.
+ * scratch: 2 * inputs bytes if widen, else not used, may be NULL. */
 typedef struct {
   const uint32_t *weights;
   const int32_t *bias_shift;
   const int32_t *multiplier;
   int32_t rows, inputs, units;
-  int16_t multiplier_step;
+  int16_t one_multiplier, widen;
   int16_t output_zero_point;
   int16_t activation_min, activation_max;
 } trecx_fully_connected_s8_bytepair_params;
