@@ -4,7 +4,8 @@
 #include "trecx/kernels/add_s8_mve.h"
 #include "trecx/mve_arith.h"
 
-/* Sums of the rescaled inputs: even values in q4, odd ones in q5. */
+/* Sums of the rescaled inputs: even values in q4, odd ones in q5. Loads and stores that change the
+ * width of a value take low registers only, hence the "l" of the pointers below. */
 #define SUMS                                 \
   "vldrb.u16 q0, [%[input2]], #8 \n"         \
   "vldrb.s16 q1, [%[input1]], #8 \n"         \
@@ -42,7 +43,7 @@ static position add(const trecx_add_s8_mve_params *p, position at, int32_t eight
       "vqmovnb.s32 q6, q6 \n"
       "vqmovnt.s32 q6, q7 \n"
       "vqadd.s16 q6, q6, %[zero_point] \n" STORE("q6")
-      : [input1] "+r"(at.input1), [input2] "+r"(at.input2), [output] "+r"(at.output)
+      : [input1] "+l"(at.input1), [input2] "+l"(at.input2), [output] "+l"(at.output)
       : [table] "r"(p->table), [factor] "r"(1 << 19), [multiplier] "r"(p->multiplier),
         [shift] "r"(p->shift), [zero_point] "r"(p->output_zero_point), [eights] "r"(eights)
       : "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "memory");
@@ -61,7 +62,7 @@ static position add_relu(const trecx_add_s8_mve_params *p, position at, int32_t 
       "vrshl.s32 q5, %[shift] \n"
       "vqmovnb.s32 q4, q4 \n"
       "vqmovnt.s32 q4, q5 \n" STORE("q4")
-      : [input1] "+r"(at.input1), [input2] "+r"(at.input2), [output] "+r"(at.output)
+      : [input1] "+l"(at.input1), [input2] "+l"(at.input2), [output] "+l"(at.output)
       : [table] "r"(p->table), [factor] "r"(1 << 19), [multiplier] "r"(p->multiplier),
         [shift] "r"(p->shift), [zero_point] "r"(p->output_zero_point * (1 << -p->shift)),
         [eights] "r"(eights)
