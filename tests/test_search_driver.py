@@ -6,8 +6,8 @@ import json
 import pytest
 
 from tests.support.chain_outputs import chain_outputs
-from trecx.errors import InputError, ToolMissingError
-from trecx.policies import PathCosts
+from trecx.errors import BudgetError, InputError, ToolMissingError
+from trecx.policies import Budget, PathCosts
 from trecx.reports.text import to_text
 from trecx.search import (
     Candidate,
@@ -20,6 +20,7 @@ from trecx.search import (
     grid,
     measure,
     run_search,
+    scaled,
 )
 from trecx.search.pareto import front, ranked, recommended
 from trecx.stages.searching import search_report
@@ -57,6 +58,30 @@ def test_grid_is_the_product_without_repeats():
         grid([], [("t-recx", {})])
 
 
+def test_grid_combines_places_for_several_exits():
+    found = grid(["a", "b", "c"], [("pool", {})], most_exits=2)
+    assert [[spec.at for spec in c.exits] for c in found] == [
+        *(["a"], ["b"], ["c"]),
+        *(["a", "b"], ["a", "c"], ["b", "c"]),
+    ]
+    with pytest.raises(InputError, match="at least one exit, got 0"):
+        grid(["a"], [("pool", {})], most_exits=0)
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({"channels": 32, "pool": 4}, {"channels": 16, "pool": 4}),
+        ({"convs": [16, 5]}, {"convs": [8, 2]}),
+        ({"blocks": [("full", 32, 2), ("separable", 1, 1)]}, None),
+        ({"side": 4}, {"side": 4}),
+    ],
+)
+def test_a_head_is_scaled_by_its_channels(options, expected):
+    found = scaled(options, 0.5)
+    assert found == (expected or {"blocks": [["full", 16, 2], ["separable", 1, 1]]})
+
+
 def test_candidate_keys_depend_on_content_only():
     (one,) = grid(["a"], [("t-recx", {"channels": 16, "pool": 4})])
     (same,) = grid(["a"], [("t-recx", {"pool": 4, "channels": 16})])
@@ -71,6 +96,7 @@ def test_front_keeps_what_nothing_dominates():
     assert recommended([*bad, *good], 0.0) is good[0]
     assert recommended([*bad, *good], 5.0) is good[1]
     assert recommended([], 1.0) is None
+    assert recommended([*bad, *good], None) is good[0]  # within a cost, the most accurate
 
 
 @pytest.mark.parametrize(
@@ -141,6 +167,9 @@ def test_a_damaged_trial_file_is_named(tmp_path):
         ({"rungs": ()}, "increasing numbers of epochs"),
         ({"rungs": (3, 2)}, "increasing numbers of epochs"),
         ({"keep": 0}, "above 0 and at most 1"),
+        ({"max_accuracy_loss": -1.0}, "must be 0 points or above, got -1.0"),
+        ({"max_accuracy_loss": None}, "a budget needs"),
+        ({"max_cost": 0.0}, "largest cost must be above 0"),
     ],
 )
 def test_wrong_settings_are_refused(options, message):
@@ -159,14 +188,19 @@ def test_a_missing_engine_says_how_to_get_it(monkeypatch):
 def test_measure_chooses_on_one_half_and_reports_the_other():
     data = chain_outputs(4000, 1)
     costs = PathCosts((45.0, 104.0), base=100.0)
-    figures = measure(data, costs, 1.0)
+    figures = measure(data, costs, Budget(1.0))
     assert figures["path_costs"] == (0.45, 1.04)
     rate = figures["exit_rates"][0]
     assert 0.1 < rate < 0.9
     assert figures["cost"] == pytest.approx(0.45 * rate + 1.04 * (1 - rate))
     assert figures["segment_accuracy"][1] - figures["accuracy"] < 0.03
-    dearer = measure(data, costs, 0.0)
+    dearer = measure(data, costs, Budget(0.0))
     assert dearer["cost"] > figures["cost"]
+    cheap = measure(data, costs, Budget(max_cost=60.0))
+    assert cheap["cost"] == pytest.approx(0.6, abs=0.02)
+    assert cheap["accuracy"] < figures["accuracy"]
+    with pytest.raises(BudgetError, match="the nearest is 45"):
+        measure(data, costs, Budget(max_cost=40.0))
 
 
 def test_report_shows_every_trial_and_explains_the_choice(tmp_path):
@@ -177,6 +211,11 @@ def test_report_shows_every_trial_and_explains_the_choice(tmp_path):
     assert places.count("front") == len(result.front)
     text = to_text(report.document())
     assert "because it is" in text and "no such place" in text and "synthetic" in text
+    on_front = sorted(row.cost for row in report.rows if row.place == "front")
+    neighbours = ("next cheaper", "next dearer")
+    at = on_front.index(report.rows[report.choice].cost)
+    assert [n in text for n in neighbours] == [at > 0, at + 1 < len(on_front)]
+    assert sum(n in text for n in neighbours) > 0
     assert report.rows[report.choice].title == result.choice.trial.candidate.title
     json.dumps(report.to_json(), allow_nan=False)
     assert "<svg" in report.svg()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -24,3 +25,12 @@ def quiet_stderr() -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def load_keras():
+    """The module keras, imported without its backend's remarks, which stay off afterwards."""
+    with quiet_stderr():
+        import keras
+    # Every network that is trained in one process is news to TensorFlow.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return keras

@@ -39,14 +39,19 @@ class SearchRow:
 
 @dataclass(frozen=True)
 class SearchReport:
-    """rows: all trials. choice: index of the recommended one; None when every trial failed."""
+    """rows: all trials. choice: index of the recommended one; None when every trial failed.
+
+    max_accuracy_loss: points against each candidate's own full depth; max_cost: mean MACs. At
+    least one of the two limits is there.
+    """
 
     model: str
     data: str
     synthetic_data: bool
-    max_accuracy_loss: float
+    max_accuracy_loss: float | None
     rows: tuple[SearchRow, ...]
     choice: int | None
+    max_cost: float | None = None
 
     def to_json(self) -> dict:
         return {"report": "search"} | asdict(self)
@@ -62,8 +67,7 @@ class SearchReport:
             blocks.append(Table(("candidate", "reason"), rows, title="Not possible"))
         blocks.append(
             Note(
-                "Cost: mean MACs relative to the base model, at the setting that loses at most "
-                f"{self.max_accuracy_loss:g} points against the candidate's own full depth. "
+                f"Cost: mean MACs relative to the base model, at {self._setting}. "
                 "Figures are of calibration samples that did not choose the setting, after short "
                 "training: they rank candidates, train the chosen one fully before quoting any."
             )
@@ -77,12 +81,34 @@ class SearchReport:
         if self.choice is None:
             return Facts((*rows, ("choice", "none: no trial worked")))
         chosen = self.rows[self.choice]
-        best = max((r.accuracy for r in self.rows if r.place == "front"), default=0.0)
-        reason = (
-            f"the cheapest of the front ({percent(chosen.cost)} of the base model) within "
-            f"{self.max_accuracy_loss:g} points of its most accurate ({percent(best, 2)})"
+        on_front = sorted((r for r in self.rows if r.place == "front"), key=lambda r: r.cost)
+        rows += [("choice", chosen.title), ("because it is", self._reason(chosen, on_front))]
+        cheaper = [r for r in on_front if r.cost < chosen.cost]
+        dearer = [r for r in on_front if r.cost > chosen.cost]
+        for name, others in (("next cheaper", cheaper[-1:]), ("next dearer", dearer[:1])):
+            rows += [(name, _against(other, chosen)) for other in others]
+        return Facts(tuple(rows))
+
+    def _reason(self, chosen: SearchRow, on_front: list[SearchRow]) -> str:
+        cost = f"{percent(chosen.cost)} of the base model"
+        if self.max_accuracy_loss is None:
+            return f"the most accurate within the budget ({percent(chosen.accuracy, 2)} for {cost})"
+        best = percent(max(r.accuracy for r in on_front), 2)
+        return (
+            f"the cheapest of the front ({cost}) within {self.max_accuracy_loss:g} points of its "
+            f"most accurate ({best})"
         )
-        return Facts((*rows, ("choice", chosen.title), ("because it is", reason)))
+
+    @property
+    def _setting(self) -> str:
+        """The exit setting that every candidate is measured at."""
+        parts = []
+        if self.max_accuracy_loss is not None:
+            loss = f"{self.max_accuracy_loss:g} points"
+            parts.append(f"loses at most {loss} against the candidate's own full depth")
+        if self.max_cost is not None:
+            parts.append(f"has a mean cost of at most {self.max_cost:.6g} MACs")
+        return "the setting that " + " and ".join(parts)
 
     def _table(self) -> Table:
         order = sorted(
@@ -130,3 +156,10 @@ class SearchReport:
             mark = points[id(self.rows[self.choice])]
             plot.line(Line("choice", (), marks=(mark,)), COLOURS[1])
         return plot.svg(f"Search for exits of {self.model}")
+
+
+def _against(other: SearchRow, chosen: SearchRow) -> str:
+    points = 100 * (other.accuracy - chosen.accuracy)
+    return (
+        f"{other.title}: {percent(other.cost)} of the base model, {points:+.2f} points of accuracy"
+    )

@@ -6,7 +6,7 @@ Needs no Keras itself: how a candidate is trained is a function that the caller 
 from trecx.search.driver import SearchResult, Settings, run_search
 from trecx.search.engines import DaskEngine, Engine, ProcessEngine, SerialEngine
 from trecx.search.places import Place, exit_places
-from trecx.search.space import Candidate, grid
+from trecx.search.space import Candidate, grid, scaled
 from trecx.search.trial import Outcome, Trial, measure
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "grid",
     "measure",
     "run_search",
+    "scaled",
 ]

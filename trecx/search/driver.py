@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trecx.errors import InputError
 from trecx.files import write_atomic
+from trecx.policies import Budget
 from trecx.search.engines import Engine, SerialEngine
 from trecx.search.pareto import front, ranked, recommended
 from trecx.search.space import Candidate
@@ -23,13 +24,15 @@ TRIALS_FOLDER = "trials"
 class Settings:
     """rungs: epochs of each round of training; after each but the last, the share `keep` of the
     candidates goes on, best first by non-dominated sorting (at least two).
-    max_accuracy_loss: points that the exits may cost each candidate.
+    max_accuracy_loss: points that the exits may cost each candidate; max_cost: its largest mean
+    cost, in the unit of the trials (MACs); None: no such limit, but one of the two there must be.
     context: what else decides a trial (task, data, recipe), for the check when a search resumes.
     """
 
     rungs: tuple[int, ...] = (2, 6)
     keep: float = 0.5
-    max_accuracy_loss: float = 1.0
+    max_accuracy_loss: float | None = 1.0
+    max_cost: float | None = None
     seed: int = 0
     context: str = ""
 
@@ -38,14 +41,20 @@ class Settings:
             raise InputError(f"rungs must be increasing numbers of epochs, got {self.rungs}")
         if not 0 < self.keep <= 1:
             raise InputError(f"the share to keep must be above 0 and at most 1, got {self.keep}")
+        self.budget  # noqa: B018  (refuses limits that cannot be)
+
+    @property
+    def budget(self) -> Budget:
+        """What the exits of every candidate must meet."""
+        return Budget(self.max_accuracy_loss, self.max_cost)
 
 
 @dataclass(frozen=True)
 class SearchResult:
     """outcomes: every trial, in the order of rungs and candidates. final: those of the last rung.
 
-    front: the Pareto front of the last rung, cheapest first. choice: its cheapest within the
-    accuracy loss of its most accurate; None when every trial failed.
+    front: the Pareto front of the last rung, cheapest first. choice: see `recommended`; None when
+    every trial failed.
     """
 
     settings: Settings

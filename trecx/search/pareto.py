@@ -29,10 +29,11 @@ def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return result
 
 
-def recommended(outcomes: Sequence[Outcome], max_accuracy_loss: float) -> Outcome | None:
-    """The cheapest of the front within `max_accuracy_loss` points of its most accurate."""
+def recommended(outcomes: Sequence[Outcome], max_accuracy_loss: float | None) -> Outcome | None:
+    """The cheapest of the front within `max_accuracy_loss` points of its most accurate; without
+    such a limit the most accurate."""
     candidates = front(outcomes)
     if not candidates:
         return None
-    least = max(o.accuracy for o in candidates) - max_accuracy_loss / 100
+    least = max(o.accuracy for o in candidates) - (max_accuracy_loss or 0.0) / 100
     return next(o for o in candidates if o.accuracy >= least - 1e-12)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# Layers that the int8 converter fuses into the layer before: no cut between the two.
-FUSED = ("BatchNormalization", "ReLU", "Activation")
+# What the int8 converter fuses: a normalisation into the linear layer with weights before it, and
+# an activation into any linear layer before it. No cut between the two.
+ACTIVATIONS = ("ReLU", "Activation")
+WEIGHTED = ("Conv2D", "DepthwiseConv2D", "Dense")
 NO_PLACE = ("Dropout", "SpatialDropout2D")
 
 
@@ -55,7 +57,7 @@ def exit_places(model: Any, tensor_cost: Callable[[Any], float]) -> list[Place]:
     found = []
     for tensor in tensors:
         is_map = len(tensor.shape) == 4 and _sources(tensor) and calls[_name(tensor)] == 1
-        if not is_map or _kind(tensor) in NO_PLACE or _is_fused(users[id(tensor)]):
+        if not is_map or _kind(tensor) in NO_PLACE or _is_fused(tensor, users[id(tensor)]):
             continue
         before = {id(t) for t in _in_order(tensor)}
         crossing = tuple(
@@ -99,11 +101,21 @@ def _kind(tensor: Any) -> str:
     return type(tensor._keras_history.operation).__name__
 
 
-def _is_fused(users: list[Any]) -> bool:
-    return len(users) == 1 and _kind(users[0]) in FUSED
+def _is_fused(tensor: Any, users: list[Any]) -> bool:
+    if len(users) != 1 or not _is_linear(tensor):
+        return False
+    user = _kind(users[0])
+    return user in ACTIVATIONS or (user == "BatchNormalization" and _kind(tensor) in WEIGHTED)
+
+
+def _is_linear(tensor: Any) -> bool:
+    if _kind(tensor) in ACTIVATIONS:
+        return False
+    activation = getattr(tensor._keras_history.operation, "activation", None)
+    return activation is None or activation.__name__ == "linear"
 
 
 def _ends_depthwise(tensor: Any) -> bool:
-    while _kind(tensor) in FUSED:
+    while _kind(tensor) in (*ACTIVATIONS, "BatchNormalization"):
         tensor = _sources(tensor)[0]
     return _kind(tensor) == "DepthwiseConv2D"

@@ -48,19 +48,54 @@ def grid(
     heads: Sequence[tuple[str, Mapping[str, Any]]],
     loss_weights: Sequence[float] = (0.5,),
     assists: Sequence[tuple[str | None, Mapping[str, Any]]] = ((None, {}),),
+    most_exits: int = 1,
 ) -> list[Candidate]:
-    """Every combination of one exit.
+    """Every combination of up to `most_exits` places with one kind of exit.
 
-    places: layer names. heads, assists: (kind, options). InputError when the grid is empty.
+    places: layer names by depth. heads, assists: (kind, options). InputError for an empty grid.
     """
-    combinations = itertools.product(places, heads, loss_weights, assists)
+    if most_exits < 1:
+        raise InputError(f"a candidate needs at least one exit, got {most_exits}")
+    sets = [
+        chosen
+        for count in range(1, most_exits + 1)
+        for chosen in itertools.combinations(places, count)
+    ]
     found = [
-        Candidate((ExitSpec(at, head, dict(options), weight, assist, dict(assist_options)),))
-        for at, (head, options), weight, (assist, assist_options) in combinations
+        Candidate(
+            tuple(
+                ExitSpec(at, head, dict(options), weight, assist, dict(assist_options))
+                for at in chosen
+            )
+        )
+        for chosen, (head, options), weight, (assist, assist_options) in itertools.product(
+            sets, heads, loss_weights, assists
+        )
     ]
     if not found:
         raise InputError("the search space is empty: give at least one place, head and loss weight")
     return list({candidate.key: candidate for candidate in found}.values())
+
+
+def scaled(options: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """A head's options with its channels multiplied by `factor`, at least one each.
+
+    Channels are `channels`, `convs` (one convolution each), and `blocks` (kind, channels,
+    stride); a head without any of them stays as it is.
+    """
+
+    def width(channels: int) -> int:
+        return max(1, round(factor * channels))
+
+    found = dict(options)
+    if found.get("channels") is not None:
+        found["channels"] = width(found["channels"])
+    if "convs" in found:
+        found["convs"] = [width(channels) for channels in found["convs"]]
+    if "blocks" in found:
+        blocks = found["blocks"]
+        found["blocks"] = [[kind, width(channels), stride] for kind, channels, stride in blocks]
+    return found
 
 
 def _title(spec: ExitSpec) -> str:

@@ -31,7 +31,8 @@ class Outcome:
         relative to the base model. exit_rates: share of samples that stops at each segment.
     segment_accuracy: of every segment's answer on all samples. Accuracies are fractions, measured
         on a part of the calibration split that chose nothing.
-    path_costs: relative to the base model. error: None when the trial worked.
+    path_costs: relative to the base model; also where no setting met the budget.
+    error: None when the trial worked.
     """
 
     trial: Trial
@@ -63,19 +64,17 @@ class Outcome:
 
 
 def measure(
-    data: ChainOutputs, costs: PathCosts, max_accuracy_loss: float, policy: str = "max_softmax"
+    data: ChainOutputs, costs: PathCosts, budget: Budget, policy: str = "max_softmax"
 ) -> dict[str, Any]:
     """Figures of an `Outcome` from a trained candidate's int8 outputs on the calibration split.
 
-    One half of the samples chooses the exit setting that loses at most `max_accuracy_loss` points
-    against the candidate's own full depth; the figures are those of the other half.
+    One half of the samples chooses the exit setting that meets `budget`; the figures are those
+    of the other half. BudgetError when no setting meets it.
     """
     rows = np.random.default_rng(0).permutation(data.samples)
     half = data.samples // 2
     once = Resamples(count=2)  # intervals are not used here
-    choice = calibrate(
-        data.subset(rows[:half]), costs, Budget(max_accuracy_loss=max_accuracy_loss), policy, once
-    )
+    choice = calibrate(data.subset(rows[:half]), costs, budget, policy, once)
     policies: tuple[DevicePolicy, ...] = choice.policies
     result = evaluate(policies, data.subset(rows[half:]), costs, once)
     return {

@@ -13,6 +13,7 @@ from trecx.errors import InputError
 from trecx.files import write_atomic
 from trecx.ir.graph import Graph
 from trecx.policies import Budget, ChainOutputs, PathCosts, SplitRole, calibrate, evaluate
+from trecx.quiet import load_keras
 from trecx.reports.flops import flops_report
 from trecx.stages.calibrating import path_costs
 from trecx.stages.exporting import quantised_segments
@@ -178,13 +179,11 @@ def _train(
     trained: list[RunFacts],
     progress: Callable | None,
 ) -> None:
-    import keras
-
     from trecx.exits import load_trained, train
     from trecx.exits.methods import make_method
     from trecx.stages.training import start_network
 
-    keras.utils.clear_session()  # Layer names and memory of the method before.
+    load_keras().utils.clear_session()  # layer names and memory of the method before
     base = None
     if make_method(recipe).needs_trained_base:
         base = load_trained(trained[0].path).model

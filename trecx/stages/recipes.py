@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trecx.errors import InputError
-from trecx.quiet import quiet_stderr
+from trecx.quiet import load_keras
 from trecx.search import Place, exit_places
 from trecx.task import ExitSpec, Recipe, Task, nearest
 
@@ -70,7 +70,7 @@ def method_recipe(
     pattern = task.recipe(template)
     epochs = epochs or pattern.epochs
     if name.endswith(".json"):
-        return _read_recipe(Path(name)).stretched(epochs)
+        return read_recipe(Path(name)).stretched(epochs)
     if template in (None, task.default_recipe) and name in task.recipes:
         return task.recipes[name].stretched(epochs)
     return _derived(task, name, pattern, network).stretched(epochs)
@@ -150,8 +150,7 @@ def _derived(task: Task, name: str, pattern: Recipe, network: Any) -> Recipe:
         raise InputError(f"unknown method {name!r} for task {task.name!r}; {nearest(name, known)}")
     layout = LAYOUTS[name]
     if network is None:
-        with quiet_stderr():
-            import keras  # noqa: F401  (says much when it is first imported)
+        load_keras()
         network = task.build(len(task.labels))
     places = places_by_share(places_of(network), layout.shares)
     exits = tuple(_exit(layout, number, place) for number, place in enumerate(places))
@@ -181,7 +180,8 @@ def _exit(layout: Layout, number: int, place: Place) -> ExitSpec:
     return ExitSpec(place.layer, layout.head, options, weight)
 
 
-def _read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a .json file, as `trecx search` writes one."""
     try:
         return Recipe.from_json(json.loads(path.read_text()))
     except FileNotFoundError:

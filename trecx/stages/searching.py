@@ -3,74 +3,200 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trecx.errors import InputError, TrainingError
-from trecx.policies import ChainOutputs, PathCosts, SplitRole
+from trecx.errors import BudgetError, InputError, TrainingError
+from trecx.files import write_atomic
+from trecx.policies import Budget, ChainOutputs, PathCosts, SplitRole, family
+from trecx.quiet import load_keras
+from trecx.reports.html import to_html
 from trecx.reports.search import SearchReport, SearchRow
-from trecx.search import Outcome, SearchResult, Trial, measure
-from trecx.task import DataSplits, find_task
+from trecx.reports.text import to_markdown
+from trecx.search import (
+    Candidate,
+    Engine,
+    Outcome,
+    SearchResult,
+    Settings,
+    Trial,
+    grid,
+    measure,
+    run_search,
+    scaled,
+)
+from trecx.stages.data import DataChoice
+from trecx.stages.recipes import good_places, places_of, require_place
+from trecx.task import DataSplits, Recipe, Task, find_task
 
 RUNS_FOLDER = "runs"
+CHOICE_FILE = "choice.json"
+
+# Methods that set the weights of their exits' losses themselves.
+OWN_LOSS_WEIGHTS = ("eenet", "pteenet", "sdn")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What to try, starting from the first exit of a recipe.
+
+    places: layer names; none: every end of a block that can be cut. widths: multiples of the
+    head's channels. loss_weights: none: the recipe's own. most_exits: of one candidate.
+    """
+
+    places: tuple[str, ...] = ()
+    widths: tuple[float, ...] = (0.5, 1.0, 2.0)
+    loss_weights: tuple[float, ...] = ()
+    most_exits: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.widths or min(self.widths) <= 0:
+            raise InputError(f"head widths must be above 0, got {self.widths}")
+        if self.loss_weights and min(self.loss_weights) <= 0:
+            raise InputError(f"loss weights must be above 0, got {self.loss_weights}")
+
+    def candidates(self, recipe: Recipe, network: Any) -> list[Candidate]:
+        """All combinations for a network. InputError for a place where it cannot be cut."""
+        if not recipe.exits:
+            raise InputError(f"recipe {recipe.name!r} has no exit to start the search from")
+        places = places_of(network)
+        for layer in self.places:
+            require_place(places, layer)
+        names = self.places or [place.layer for place in good_places(places)]
+        start = recipe.exits[0]
+        weights = self.loss_weights or (start.loss_weight,)
+        if recipe.method in OWN_LOSS_WEIGHTS:
+            weights = weights[:1]
+        heads = [(start.head, scaled(start.options, width)) for width in self.widths]
+        assists = [(start.assist, start.assist_options)]
+        return grid(names, heads, weights, assists, self.most_exits)
 
 
 @dataclass(frozen=True)
 class TrainTrial:
     """Trains one candidate; picklable, so that any engine can send it to another process.
 
-    task: name of a registered task. recipe: the one whose method, batch size and so on are used;
-    exits and epochs are the trial's. folder: training runs go to its RUNS_FOLDER.
+    task: name of a registered task. recipe: its exits and epochs are the trial's. folder:
+    training runs go to its RUNS_FOLDER. model_file: the user's network, if it is not the task's.
     """
 
     task: str
-    recipe: str
+    recipe: Recipe
     folder: str
-    source: str | None = None
-    path: str | None = None
-    data_options: dict[str, Any] = field(default_factory=dict)
-    policy: str = "max_softmax"
-    max_accuracy_loss: float = 1.0
-
-    def load_data(self, seed: int = 0) -> DataSplits:
-        return find_task(self.task).load_data(
-            self.source, self.path, seed=seed, **self.data_options
-        )
+    data: DataChoice
+    budget: Budget
+    policy: str
+    model_file: str | None = None
 
     def __call__(self, trial: Trial) -> Outcome:
-        """Train, predict the calibration split, measure. An exit that cannot be built there, or a
-        training that diverges, is an outcome with an error."""
+        """Train, predict the calibration split, measure. An exit that cannot be built there, a
+        training that diverges, or a budget that is not met, is an outcome with an error."""
         started = time.monotonic()
         try:
             figures = self._figures(trial)
         except (InputError, TrainingError) as error:
-            return Outcome(trial, seconds=time.monotonic() - started, error=str(error))
+            figures = {"error": str(error)}
         return Outcome(trial, seconds=time.monotonic() - started, **figures)
 
     def _figures(self, trial: Trial) -> dict[str, Any]:
         from trecx.exits import predict, train
         from trecx.exits.cost import segment_macs
 
-        task, data = find_task(self.task), self.load_data()
-        recipe = task.recipe(self.recipe).stretched(trial.epochs)
-        recipe = dataclasses.replace(recipe, exits=trial.candidate.exits)
-        run = Path(self.folder) / RUNS_FOLDER / trial.key
-        trained = train(task, recipe, data, run, seed=trial.seed, resume=True)
-        base = task.build(len(data.labels))
-        costs = PathCosts.from_segments(
-            tuple(segment_macs(trained.model)), "MACs", float(sum(segment_macs(base)))
+        load_keras().utils.clear_session()  # layer names and memory of the trial before
+        task = find_task(self.task)
+        data = self.data.load(task)
+        recipe = dataclasses.replace(self.recipe, exits=trial.candidate.exits)
+        recipe = recipe.stretched(trial.epochs)
+        plain = network_of(task, data, self.model_file)
+        _require_buildable(plain, trial.candidate)
+        base_macs, base_parameters = float(sum(segment_macs(plain))), plain.count_params()
+        trained = train(
+            task,
+            recipe,
+            data,
+            Path(self.folder) / RUNS_FOLDER / trial.key,
+            seed=trial.seed,
+            resume=True,
+            base=plain if self.model_file else None,
         )
+        costs = PathCosts.from_segments(tuple(segment_macs(trained.model)), "MACs", base_macs)
         outputs = tuple(_as_int8(p) for p in predict(trained.model, data.calibration))
         labels = np.asarray(data.calibration.labels)
         chain = ChainOutputs(outputs, labels, SplitRole.CALIBRATION)
-        added = trained.model.count_params() - base.count_params()
-        return measure(chain, costs, self.max_accuracy_loss, self.policy) | {
-            "parameters_added": int(added)
-        }
+        added = {"parameters_added": int(trained.model.count_params() - base_parameters)}
+        try:
+            return measure(chain, costs, self.budget, self.policy) | added
+        except BudgetError as error:
+            relative = tuple(cost / costs.reference for cost in costs.stop)
+            return added | {"error": str(error), "path_costs": relative}
+
+
+def search(
+    task: Task,
+    data: DataChoice,
+    out: Path,
+    space: Space,
+    settings: Settings,
+    *,
+    recipe: Recipe | None = None,
+    policy: str | None = None,
+    model_file: Path | None = None,
+    engine: Engine | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> SearchReport:
+    """Search for the exits of a task's (or a user's) network, and write search.html, .md,
+    .svg, report.json and, for `trecx train --recipe`, choice.json into `out`.
+
+    Interrupt it and call it again to go on. policy: of the exits [the method's own].
+
+    Raises InputError for what cannot be searched, and BudgetError, after writing the report, when
+    no candidate meets the budget.
+    """
+    if task.kind != "classification":
+        raise InputError(
+            f"task {task.name!r} is no classification ({task.kind}): exits stop where a class is "
+            "sure, so only classifiers have them"
+        )
+    recipe = recipe or task.recipe()
+    policy = policy or _published_policy(recipe)
+    family(policy)
+    splits = data.load(task)
+    candidates = space.candidates(recipe, network_of(task, splits, model_file))
+    pattern = dataclasses.replace(recipe, exits=candidates[0].exits)
+    train = TrainTrial(
+        task.name,
+        pattern,
+        str(out),
+        data,
+        settings.budget,
+        policy,
+        None if model_file is None else str(model_file),
+    )
+    context = [task.name, splits.name, len(splits.train), recipe.to_json(), policy, str(model_file)]
+    settings = dataclasses.replace(settings, seed=data.seed, context=json.dumps(context))
+    result = run_search(candidates, train, out, settings, engine, _each(progress))
+    report = search_report(result, task.name, splits.name, splits.synthetic)
+    _write(report, result, recipe, out)
+    if result.choice is None:
+        raise BudgetError(_why_none(result))
+    return report
+
+
+def network_of(task: Task, data: DataSplits, model_file: Path | str | None) -> Any:
+    """The Keras network that gets the exits: a new one of the task, or the user's."""
+    load_keras()
+    if model_file is None:
+        return task.build(len(data.labels))
+    from trecx.stages.training import start_network
+
+    return start_network(Path(model_file), task, data)
 
 
 def search_report(result: SearchResult, model: str, data: str, synthetic: bool) -> SearchReport:
@@ -101,8 +227,74 @@ def search_report(result: SearchResult, model: str, data: str, synthetic: bool) 
         for o in result.outcomes
     )
     index = next((i for i, o in enumerate(result.outcomes) if o is choice), None)
-    loss = result.settings.max_accuracy_loss
-    return SearchReport(model, data, synthetic, loss, rows, index)
+    loss, cost = result.settings.max_accuracy_loss, result.settings.max_cost
+    return SearchReport(model, data, synthetic, loss, rows, index, cost)
+
+
+def _published_policy(recipe: Recipe) -> str:
+    load_keras()
+    from trecx.exits.methods import METHODS, make_method
+
+    make_method(recipe)  # refuses an unknown method
+    return METHODS[recipe.method].exit_policy.replace("-", "_")
+
+
+def _require_buildable(network: Any, candidate: Candidate) -> None:
+    """InputError when the exits do not fit there."""
+    from trecx.exits import add_exits
+
+    try:
+        add_exits(network, candidate.exits)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"the exit cannot be built there: {_reason(error)}") from None
+
+
+def _reason(error: ValueError) -> str:
+    """The line of Keras's coloured message that says what is wrong."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()
+    said = [line.strip() for line in lines if line.strip()]
+    return next((line for line in said if not line.startswith("Exception enc")), repr(error))
+
+
+def _why_none(result: SearchResult) -> str:
+    """Why a search has no choice, with the nearest that its candidates can do."""
+    cheapest = [o.path_costs[0] for o in result.outcomes if o.path_costs]
+    first = next((o.error for o in result.outcomes if o.error is not None), "")
+    if not cheapest:
+        return f"no candidate could be trained; the first says: {first}"
+    return (
+        f"no candidate meets the budget; the cheapest exit of all costs "
+        f"{100 * min(cheapest):.1f} % of the network without exits. The first candidate: {first}"
+    )
+
+
+def _each(progress: Callable[[str, int, int], None] | None):
+    """From a stage's progress (what, done, all) to the driver's (done, all, outcome)."""
+    if progress is None:
+        return None
+
+    def report(done: int, count: int, outcome: Outcome) -> None:
+        progress(f"training {outcome.trial.epochs} epochs", done, count)
+
+    return report
+
+
+def _write(report: SearchReport, result: SearchResult, recipe: Recipe, out: Path) -> None:
+    document = report.document()
+    write_atomic(out / "search.html", to_html(document.title, [document], report.data))
+    pictures: Sequence[str] = ()
+    if any(row.place in ("front", "dominated") for row in report.rows):
+        write_atomic(out / "search.svg", report.svg())
+        pictures = ["search.svg"]
+    write_atomic(out / "search.md", to_markdown(document, pictures=pictures))
+    text = json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n"
+    write_atomic(out / "report.json", text)
+    if result.choice is not None:
+        exits = result.choice.trial.candidate.exits
+        chosen = dataclasses.replace(recipe, name=f"{recipe.name}-found", exits=exits)
+        write_atomic(out / CHOICE_FILE, json.dumps(chosen.to_json(), indent=1) + "\n")
 
 
 def _as_int8(probabilities: np.ndarray) -> np.ndarray:
