@@ -2,8 +2,8 @@
  *
  * Two channels are unpacked from the interleaved input into two planes with a border of zero
  * points. At stride 1, one gather fetches a patch of 4x4 pixels; its dot products with the kernel,
- * shifted by 0 or 1 in x and y in a 4x4 frame, are 2x2 outputs. At stride 2, one gather fetches 3x5
- * pixels, for two neighbouring outputs.
+ * shifted by 0 or 1 in x and y in a 4x4 frame, are 2x2 outputs ("square"), or 2x1 in the last
+ * column of an odd width. At stride 2, one gather fetches 3x5 pixels, for two neighbouring outputs.
  *
  * Which patches make up a block, and where its outputs go, is tabulated once for all channels. So a
  * block may take any patches: odd sizes are covered by patches that overlap. Channels are finished
@@ -16,7 +16,7 @@
 
 /* One of the two planes. */
 typedef struct {
-  const int8_t *const *patches; /* of all blocks: 2 (stride 1) or 4 (stride 2) for each */
+  const int8_t *const *patches; /* of all blocks */
   uint8_t patch_offsets[16];    /* of the gathered values (stride 1: pairs of values) */
 } plane;
 
@@ -37,194 +37,276 @@ typedef struct {
   int32_t channel_pairs;
   const uint16_t *output_places; /* of the blocks of one band */
   int32_t blocks;                /* of a band */
+  int32_t column_blocks;         /* of a band; stride 1 */
   int32_t bands;
   int32_t band_bytes; /* in the output */
   int32_t zero_point;
+  uint32_t entry;            /* code for a shift of 0, if there were one; set by the assembly */
+  uint32_t entry_bytes;      /* of the code for each shift */
+  uint32_t code;             /* for the shift of the channel */
   uint16_t pixel_offsets[8]; /* of eight neighbouring input pixels */
   plane planes[2];
 } depthwise;
 
+/* clang-format off */
+
 /* The kernel in its four places of a 4x4 frame. */
-#define FILTERS_STRIDE1        \
-  "vldrw.u32 q0, [r1, #4] \n"  \
-  "vldrw.u32 q2, [r1], #16 \n" \
-  "vshl.i32 q1, q0, #8 \n"     \
+#define FILTERS_STRIDE1            \
+  "vldrw.u32 q0, [r1, #4] \n"      \
+  "vldrw.u32 q2, [r1], #16 \n"     \
+  "vshl.i32 q1, q0, #8 \n"         \
   "vshl.i32 q3, q2, #8 \n"
 
-/* Accumulators of two patches in q6 and q7. */
-#define BLOCK_STRIDE1            \
-  "ldrd r1, r3, [r5], #8 \n"     \
-  "vldrh.u16 q6, [r1, q5] \n"    \
-  "vldrh.u16 q7, [r3, q5] \n"    \
-  "vmladav.s8 r0, q0, q6 \n"     \
-  "vmladav.s8 r2, q1, q6 \n"     \
-  "vmladav.s8 r4, q2, q6 \n"     \
-  "vmladav.s8 r6, q3, q6 \n"     \
-  "vmov q6[2], q6[0], r0, r4 \n" \
-  "vmov q6[3], q6[1], r2, r6 \n" \
-  "vmladav.s8 r0, q0, q7 \n"     \
-  "vmladav.s8 r2, q1, q7 \n"     \
-  "vmladav.s8 r4, q2, q7 \n"     \
-  "vmladav.s8 r6, q3, q7 \n"     \
-  "vmov q7[2], q7[0], r0, r4 \n" \
+/* Accumulators of two squares in q6 and q7. */
+#define SQUARES                    \
+  "ldrd r1, r3, [r5], #8 \n"       \
+  "vldrh.u16 q6, [r1, q5] \n"      \
+  "vldrh.u16 q7, [r3, q5] \n"      \
+  "vmladav.s8 r0, q0, q6 \n"       \
+  "vmladav.s8 r2, q1, q6 \n"       \
+  "vmladav.s8 r4, q2, q6 \n"       \
+  "vmladav.s8 r6, q3, q6 \n"       \
+  "vmov q6[2], q6[0], r0, r4 \n"   \
+  "vmov q6[3], q6[1], r2, r6 \n"   \
+  "vmladav.s8 r0, q0, q7 \n"       \
+  "vmladav.s8 r2, q1, q7 \n"       \
+  "vmladav.s8 r4, q2, q7 \n"       \
+  "vmladav.s8 r6, q3, q7 \n"       \
+  "vmov q7[2], q7[0], r0, r4 \n"   \
+  "vmov q7[3], q7[1], r2, r6 \n"
+
+/* The same of four pairs of pixels, one above the other. */
+#define COLUMNS                    \
+  "ldrd r1, r3, [r5], #8 \n"       \
+  "vldrh.u16 q6, [r1, q5] \n"      \
+  "vldrh.u16 q7, [r3, q5] \n"      \
+  "vmladav.s8 r0, q0, q6 \n"       \
+  "vmladav.s8 r2, q2, q6 \n"       \
+  "vmladav.s8 r4, q0, q7 \n"       \
+  "vmladav.s8 r6, q2, q7 \n"       \
+  "ldrd r1, r3, [r5], #8 \n"       \
+  "vmov q6[2], q6[0], r0, r4 \n"   \
+  "vmov q6[3], q6[1], r2, r6 \n"   \
+  "vldrh.u16 q7, [r1, q5] \n"      \
+  "vmladav.s8 r0, q0, q7 \n"       \
+  "vmladav.s8 r2, q2, q7 \n"       \
+  "vldrh.u16 q7, [r3, q5] \n"      \
+  "vmladav.s8 r4, q0, q7 \n"       \
+  "vmladav.s8 r6, q2, q7 \n"       \
+  "vmov q7[2], q7[0], r0, r4 \n"   \
   "vmov q7[3], q7[1], r2, r6 \n"
 
 /* Lanes 0 to 11: columns 0 to 3 of the three rows; lanes 12 to 14: their column 4. For the left
  * output, columns 0 to 2; for the right one, columns 2 to 4. */
-#define FILTERS_STRIDE2       \
-  "vldrw.u32 q0, [r1, #4] \n" \
-  "ldr r0, [r1], #16 \n"      \
-  "vshl.i32 q1, q0, #16 \n"   \
-  "mov r4, #0 \n"             \
-  "vmov.32 q0[3], r4 \n"      \
+#define FILTERS_STRIDE2            \
+  "vldrw.u32 q0, [r1, #4] \n"      \
+  "ldr r0, [r1], #16 \n"           \
+  "vshl.i32 q1, q0, #16 \n"        \
+  "mov r4, #0 \n"                  \
+  "vmov.32 q0[3], r4 \n"           \
   "vmov.32 q1[3], r0 \n"
 
-#define BLOCK_STRIDE2            \
-  "ldm r5!, {r1, r3, r4, r6} \n" \
-  "vldrb.u8 q2, [r1, q5] \n"     \
-  "vldrb.u8 q3, [r3, q5] \n"     \
-  "vldrb.u8 q7, [r4, q5] \n"     \
-  "vmladav.s8 r0, q0, q2 \n"     \
-  "vmladav.s8 r2, q1, q2 \n"     \
-  "vldrb.u8 q2, [r6, q5] \n"     \
-  "vmladav.s8 r4, q0, q3 \n"     \
-  "vmladav.s8 r6, q1, q3 \n"     \
-  "vmov q6[2], q6[0], r0, r4 \n" \
-  "vmov q6[3], q6[1], r2, r6 \n" \
-  "vmladav.s8 r0, q0, q7 \n"     \
-  "vmladav.s8 r2, q1, q7 \n"     \
-  "vmladav.s8 r4, q0, q2 \n"     \
-  "vmladav.s8 r6, q1, q2 \n"     \
-  "vmov q7[2], q7[0], r0, r4 \n" \
+/* Accumulators of four pairs of neighbours. */
+#define NEIGHBOURS                 \
+  "ldm.w r5!, {r1, r3, r4, r6} \n" \
+  "vldrb.u8 q2, [r1, q5] \n"       \
+  "vldrb.u8 q3, [r3, q5] \n"       \
+  "vldrb.u8 q7, [r4, q5] \n"       \
+  "vmladav.s8 r0, q0, q2 \n"       \
+  "vmladav.s8 r2, q1, q2 \n"       \
+  "vldrb.u8 q2, [r6, q5] \n"       \
+  "vmladav.s8 r4, q0, q3 \n"       \
+  "vmladav.s8 r6, q1, q3 \n"       \
+  "vmov q6[2], q6[0], r0, r4 \n"   \
+  "vmov q6[3], q6[1], r2, r6 \n"   \
+  "vmladav.s8 r0, q0, q7 \n"       \
+  "vmladav.s8 r2, q1, q7 \n"       \
+  "vmladav.s8 r4, q0, q2 \n"       \
+  "vmladav.s8 r6, q1, q2 \n"       \
+  "vmov q7[2], q7[0], r0, r4 \n"   \
   "vmov q7[3], q7[1], r2, r6 \n"
 
-/* Before the blocks of a channel: r8 bias, r10 multiplier, r11 minus the shift. */
-#define PREPARE_TIES ""
-
-/* The output's zero point is added before the shift: VQRDMLASH multiplies and adds a scalar. */
-#define PREPARE_RELU                 \
-  "vdup.32 q4, r10 \n"               \
-  "ldr r10, [r12, %[zero_point]] \n" \
-  "rsb r0, r11, #0 \n"               \
-  "lsl r10, r10, r0 \n"
-
-#define SCALE_RELU               \
-  "vadd.i32 q6, q6, r8 \n"       \
-  "vadd.i32 q7, q7, r8 \n"       \
-  "vqrdmlash.s32 q6, q4, r10 \n" \
-  "vqrdmlash.s32 q7, q4, r10 \n" \
-  "vrshl.s32 q6, r11 \n"         \
-  "vrshl.s32 q7, r11 \n"         \
-  "vqmovnb.s32 q6, q6 \n"        \
-  "vqmovnt.s32 q6, q7 \n"
-
-#define SCALE_TIES                  \
-  "vadd.i32 q6, q6, r8 \n"          \
-  "vadd.i32 q7, q7, r8 \n"          \
-  "vshr.s32 q4, q6, #31 \n"         \
-  "vqrdmlah.s32 q4, q6, r10 \n"     \
-  "vshr.s32 q6, q7, #31 \n"         \
-  "vqrdmlah.s32 q6, q7, r10 \n"     \
-  "vrshl.s32 q4, r11 \n"            \
-  "vrshl.s32 q6, r11 \n"            \
-  "vqmovnt.s32 q6, q6 \n"           \
-  "vqmovnb.s32 q6, q4 \n"           \
+/* Accumulators to int16 in q6: r8 bias, r10 multiplier, r11 minus the shift. */
+#define SCALE_TIES                 \
+  "vadd.i32 q6, q6, r8 \n"         \
+  "vadd.i32 q7, q7, r8 \n"         \
+  "vshr.s32 q4, q6, #31 \n"        \
+  "vqrdmlah.s32 q4, q6, r10 \n"    \
+  "vshr.s32 q6, q7, #31 \n"        \
+  "vqrdmlah.s32 q6, q7, r10 \n"    \
+  "vrshl.s32 q4, r11 \n"           \
+  "vrshl.s32 q6, r11 \n"           \
+  "vqmovnt.s32 q6, q6 \n"          \
+  "vqmovnb.s32 q6, q4 \n"          \
   "ldr r1, [r12, %[zero_point]] \n" \
   "vqadd.s16 q6, q6, r1 \n"
 
-#define OFFSET(field) "i"(offsetof(depthwise, field))
+/* Without correction of ties; the output's zero point is added before the shift: VQRDMLASH
+ * multiplies by q4 and adds r10. */
+#define SCALE_EARLY                \
+  "vadd.i32 q6, q6, r8 \n"         \
+  "vadd.i32 q7, q7, r8 \n"         \
+  "vqrdmlash.s32 q6, q4, r10 \n"   \
+  "vqrdmlash.s32 q7, q4, r10 \n"   \
+  "vrshl.s32 q6, r11 \n"           \
+  "vrshl.s32 q7, r11 \n"           \
+  "vqmovnb.s32 q6, q6 \n"          \
+  "vqmovnt.s32 q6, q7 \n"
 
-/* All channels. r12: work. Staging: r1 pixels, r2 places, r3 plane, r4 pixels left. Blocks: r5
- * patches, r7 places of the outputs, r9 output, q0 to q3 kernel, q5 offsets in a patch. */
-#define CHANNELS(name, FILTERS, BLOCK, PREPARE, SCALE)                                            \
-  static __attribute__((noinline)) void name(depthwise *work) {                                   \
-    register depthwise *r12 __asm__("r12") = work;                                                \
-    __asm__ volatile(                                                                             \
-        "push {r7} \n" /* Unpack two channels. */                                                 \
-        "10: ldr r1, [r12, %[input]] \n"                                                          \
-        "add r0, r1, #2 \n"                                                                       \
-        "str r0, [r12, %[input]] \n"                                                              \
-        "add r0, r12, %[input_places] \n"                                                         \
-        "ldm r0, {r2, r3, r4, r6, r8, r9, r10, r11} \n"                                           \
-        "vldrw.u32 q0, [r12, %[pixel_offsets]] \n"                                                \
-        "add r10, r10, r3 \n"                                                                     \
-        "20: mov r0, r4 \n"                                                                       \
-        "cmp r4, r6 \n"                                                                           \
-        "it gt \n"                                                                                \
-        "movgt r0, r6 \n"                                                                         \
-        "mov r5, r1 \n"                                                                           \
-        "mov r7, r2 \n"                                                                           \
-        "dlstp.16 lr, r0 \n"                                                                      \
-        "21: vldrh.u16 q1, [r5, q0] \n"                                                           \
-        "vldrh.u16 q2, [r7], #16 \n"                                                              \
-        "vshr.u16 q3, q1, #8 \n"                                                                  \
-        "add r5, r5, r11 \n"                                                                      \
-        "vstrb.16 q1, [r3, q2] \n"                                                                \
-        "vstrb.16 q3, [r10, q2] \n"                                                               \
-        "letp lr, 21b \n"                                                                         \
-        "add r1, r1, r8 \n"                                                                       \
-        "add r3, r3, r9 \n"                                                                       \
-        "add r10, r10, r9 \n"                                                                     \
-        "subs r4, r4, r6 \n"                                                                      \
-        "bgt 20b \n"                                                                              \
-        "add r0, r12, %[planes] \n"                                                               \
-        "str r0, [r12, %[next_plane]] \n" /* One channel. */                                      \
-        "30: ldm r12, {r1, r2, r3, r9} \n" FILTERS                                                \
-        "ldm r2!, {r8, r10, r11} \n"                                                              \
-        "add r9, r9, #1 \n"                                                                       \
-        "ldr r5, [r3], #4 \n"                                                                     \
-        "vldrw.u32 q5, [r3], #16 \n"                                                              \
-        "stm r12, {r1, r2, r3, r9} \n" PREPARE                                                    \
-        "ldr r3, [r12, %[bands]] \n"                                                              \
-        "31: push {r3} \n"                                                                        \
-        "ldrd r7, lr, [r12, %[output_places]] \n"                                                 \
-        "dls lr, lr \n"                                                                           \
-        "32: \n" BLOCK SCALE                                                                      \
-        "vldrh.u16 q7, [r7], #16 \n"                                                              \
-        "vqmovnb.s16 q6, q6 \n"                                                                   \
-        "vstrb.16 q6, [r9, q7] \n"                                                                \
-        "le lr, 32b \n"                                                                           \
-        "pop {r3} \n"                                                                             \
-        "ldr r0, [r12, %[band_bytes]] \n"                                                         \
-        "subs r3, r3, #1 \n"                                                                      \
-        "add r9, r9, r0 \n"                                                                       \
-        "bne 31b \n"                                                                              \
-        "ldr r0, [r12, %[next_plane]] \n"                                                         \
-        "add r1, r12, %[planes_end] \n"                                                           \
-        "cmp r0, r1 \n"                                                                           \
-        "bne 30b \n"                                                                              \
-        "ldr r0, [r12, %[channel_pairs]] \n"                                                      \
-        "subs r0, r0, #1 \n"                                                                      \
-        "str r0, [r12, %[channel_pairs]] \n"                                                      \
-        "bne 10b \n"                                                                              \
-        "pop {r7} \n"                                                                             \
-        : "+r"(r12)                                                                               \
-        : [input] OFFSET(input), [input_places] OFFSET(input_places),                             \
-          [pixel_offsets] OFFSET(pixel_offsets), [planes] OFFSET(planes),                         \
-          [planes_end] OFFSET(planes[2]), [next_plane] OFFSET(next_plane), [bands] OFFSET(bands), \
-          [output_places] OFFSET(output_places), [band_bytes] OFFSET(band_bytes),                 \
-          [zero_point] OFFSET(zero_point), [channel_pairs] OFFSET(channel_pairs)                  \
-        : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "lr", "q0", "q1",   \
-          "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");                                    \
+/* The same for a known shift. */
+#define SCALE_SHIFT                \
+  "vadd.i32 q6, q6, r8 \n"         \
+  "vadd.i32 q7, q7, r8 \n"         \
+  "vqrdmlash.s32 q6, q4, r10 \n"   \
+  "vqrdmlash.s32 q7, q4, r10 \n"   \
+  "vqrshrnb.s32 q6, q6, #\\shift \n" \
+  "vqrshrnt.s32 q6, q7, #\\shift \n"
+
+#define PREPARE_EARLY                    \
+  "vdup.32 q4, r10 \n"                   \
+  "ldr r0, [r12, %[zero_point]] \n"      \
+  "rsb r1, r11, #0 \n"                   \
+  "lsl r10, r0, r1 \n"                   \
+  "ldrd r0, r2, [r12, %[entry]] \n"      \
+  "mla r0, r1, r2, r0 \n"                \
+  "str r0, [r12, %[code]] \n"
+
+#define STORE                      \
+  "vldrh.u16 q7, [r7], #16 \n"     \
+  "vqmovnb.s16 q6, q6 \n"          \
+  "vstrb.16 q6, [r9, q7] \n"
+
+#define BLOCKS(ACCUMULATORS, SCALE) \
+  "7: \n"                           \
+  ACCUMULATORS                      \
+  SCALE                             \
+  STORE                             \
+  "le lr, 7b \n"
+
+/* A loop over the blocks for every shift, all of the same length: the channel's one is entered. */
+#define SMALLEST_SHIFT 5
+#define BLOCKS_BY_SHIFT(ACCUMULATORS)                     \
+  "ldr r0, [r12, %[code]] \n"                             \
+  "bx r0 \n"                                              \
+  ".balign 4 \n"                                          \
+  "40: .irp shift, 5, 6, 7, 8, 9, 10, 11, 12 \n"          \
+  BLOCKS(ACCUMULATORS, SCALE_SHIFT)                       \
+  "b.w 45f \n"                                            \
+  ".endr \n"                                              \
+  "45: \n"
+
+#define COLUMN_BLOCKS(SCALE)               \
+  "ldr lr, [r12, %[column_blocks]] \n"     \
+  "wls lr, lr, 46f \n"                     \
+  BLOCKS(COLUMNS, SCALE)                   \
+  "46: \n"
+
+#define SET_ENTRY(bytes)                     \
+  "adr.w r0, 40f \n"                         \
+  "orr r0, r0, #1 \n"                        \
+  "sub r0, r0, #%c[smallest] * " bytes " \n" \
+  "mov r1, #" bytes " \n"                    \
+  "strd r0, r1, [r12, %[entry]] \n"
+
+#define FIELD(field) [field] "i"(offsetof(depthwise, field))
+
+/* All channels. r12: work. Staging: r1 pixels, r2 places, r3 and r10 planes, r4 pixels left. Blocks:
+ * r5 patches, r7 places of the outputs, r9 output, q0 to q3 kernel, q5 offsets in a patch. */
+#define CHANNELS(name, SET_UP, FILTERS, PREPARE, ALL_BLOCKS)                                \
+  static __attribute__((noinline)) void name(depthwise *work) {                             \
+    register depthwise *r12 __asm__("r12") = work;                                          \
+    __asm__ volatile(                                                                       \
+        "push {r7} \n"                                                                      \
+        SET_UP                                                                              \
+        /* Unpack two channels. */                                                          \
+        "10: ldr r1, [r12, %[input]] \n"                                                    \
+        "add r0, r1, #2 \n"                                                                 \
+        "str r0, [r12, %[input]] \n"                                                        \
+        "add r0, r12, %[input_places] \n"                                                   \
+        "ldm r0, {r2, r3, r4, r6, r8, r9, r10, r11} \n"                                     \
+        "vldrw.u32 q0, [r12, %[pixel_offsets]] \n"                                          \
+        "add r10, r10, r3 \n"                                                               \
+        "20: mov r0, r4 \n"                                                                 \
+        "cmp r4, r6 \n"                                                                     \
+        "it gt \n"                                                                          \
+        "movgt r0, r6 \n"                                                                   \
+        "mov r5, r1 \n"                                                                     \
+        "mov r7, r2 \n"                                                                     \
+        "dlstp.16 lr, r0 \n"                                                                \
+        "21: vldrh.u16 q1, [r5, q0] \n"                                                     \
+        "vldrh.u16 q2, [r7], #16 \n"                                                        \
+        "vshr.u16 q3, q1, #8 \n"                                                            \
+        "add r5, r5, r11 \n"                                                                \
+        "vstrb.16 q1, [r3, q2] \n"                                                          \
+        "vstrb.16 q3, [r10, q2] \n"                                                         \
+        "letp lr, 21b \n"                                                                   \
+        "add r1, r1, r8 \n"                                                                 \
+        "add r3, r3, r9 \n"                                                                 \
+        "add r10, r10, r9 \n"                                                               \
+        "subs r4, r4, r6 \n"                                                                \
+        "bgt 20b \n"                                                                        \
+        "add r0, r12, %[planes] \n"                                                         \
+        "str r0, [r12, %[next_plane]] \n"                                                   \
+        /* One channel. */                                                                  \
+        "30: ldm r12, {r1, r2, r3, r9} \n"                                                  \
+        FILTERS                                                                             \
+        "ldm r2!, {r8, r10, r11} \n"                                                        \
+        "add r9, r9, #1 \n"                                                                 \
+        "ldr r5, [r3], #4 \n"                                                               \
+        "vldrw.u32 q5, [r3], #16 \n"                                                        \
+        "stm r12, {r1, r2, r3, r9} \n"                                                      \
+        PREPARE                                                                             \
+        "ldr r3, [r12, %[bands]] \n"                                                        \
+        "31: push {r3} \n"                                                                  \
+        "ldrd r7, lr, [r12, %[output_places]] \n"                                           \
+        "dls lr, lr \n"                                                                     \
+        ALL_BLOCKS                                                                          \
+        "pop {r3} \n"                                                                       \
+        "ldr r0, [r12, %[band_bytes]] \n"                                                   \
+        "subs r3, r3, #1 \n"                                                                \
+        "add r9, r9, r0 \n"                                                                 \
+        "bne 31b \n"                                                                        \
+        "ldr r0, [r12, %[next_plane]] \n"                                                   \
+        "add r1, r12, %[planes_end] \n"                                                     \
+        "cmp r0, r1 \n"                                                                     \
+        "bne 30b \n"                                                                        \
+        "ldr r0, [r12, %[channel_pairs]] \n"                                                \
+        "subs r0, r0, #1 \n"                                                                \
+        "str r0, [r12, %[channel_pairs]] \n"                                                \
+        "bne 10b \n"                                                                        \
+        "pop {r7} \n"                                                                       \
+        : "+r"(r12)                                                                         \
+        : FIELD(input), FIELD(input_places), FIELD(pixel_offsets), FIELD(planes),           \
+          [planes_end] "i"(offsetof(depthwise, planes[2])), FIELD(next_plane),              \
+          FIELD(bands), FIELD(output_places), FIELD(band_bytes), FIELD(zero_point),         \
+          FIELD(channel_pairs), FIELD(column_blocks), FIELD(entry), FIELD(code),            \
+          [smallest] "i"(SMALLEST_SHIFT)                                                    \
+        : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "lr", "q0",   \
+          "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");                        \
   }
 
-CHANNELS(channels_stride1, FILTERS_STRIDE1, BLOCK_STRIDE1, PREPARE_TIES, SCALE_TIES)
-CHANNELS(channels_stride2, FILTERS_STRIDE2, BLOCK_STRIDE2, PREPARE_TIES, SCALE_TIES)
-CHANNELS(channels_stride1_relu, FILTERS_STRIDE1, BLOCK_STRIDE1, PREPARE_RELU, SCALE_RELU)
-CHANNELS(channels_stride2_relu, FILTERS_STRIDE2, BLOCK_STRIDE2, PREPARE_RELU, SCALE_RELU)
+CHANNELS(channels_stride1, "", FILTERS_STRIDE1, "",
+         BLOCKS(SQUARES, SCALE_TIES) COLUMN_BLOCKS(SCALE_TIES))
+CHANNELS(channels_stride2, "", FILTERS_STRIDE2, "", BLOCKS(NEIGHBOURS, SCALE_TIES))
+CHANNELS(channels_stride1_relu, SET_ENTRY("104"), FILTERS_STRIDE1, PREPARE_EARLY,
+         BLOCKS_BY_SHIFT(SQUARES) COLUMN_BLOCKS(SCALE_EARLY))
+CHANNELS(channels_stride2_relu, SET_ENTRY("112"), FILTERS_STRIDE2, PREPARE_EARLY,
+         BLOCKS_BY_SHIFT(NEIGHBOURS))
+
+/* clang-format on */
 
 /* --- tables --- */
 
-/* Patches and output places of one band are laid down unit by unit. At stride 1 a unit is 2x2
- * output pixels, from one patch; at stride 2, two neighbours of a row. A block of eight outputs has
- * two or four units: accumulators 0 to 3 end up in the even lanes, 4 to 7 in the odd ones. */
+/* Patches and output places of one band are laid down unit by unit: a patch and the pixels it
+ * gives, four or two. Of the eight pixels of a block, the first four end up in the even lanes, the
+ * others in the odd ones. */
 typedef struct {
   const int8_t **patch; /* to be written next */
   uint16_t *place;      /* of the block */
-  uint32_t count;       /* units so far */
+  uint32_t count;       /* units of the band so far */
 } table;
 
-/* places: offsets of the unit's pixels in the output. */
+/* Numbers behind the patch: offsets of the unit's pixels in the output. */
 static inline void add_square(table *t, const int8_t *patch, uint32_t top_left, uint32_t top_right,
                               uint32_t bottom_left, uint32_t bottom_right) {
   uint16_t *place = t->place + (t->count & 1);
@@ -236,27 +318,20 @@ static inline void add_square(table *t, const int8_t *patch, uint32_t top_left, 
   if (t->count++ & 1) t->place += 8;
 }
 
-static inline void add_pair(table *t, const int8_t *patch, uint32_t left, uint32_t right) {
+static inline void add_pair(table *t, const int8_t *patch, uint32_t first, uint32_t second) {
   uint16_t *place = t->place + 4 * (t->count & 1) + (t->count >> 1 & 1);
   *t->patch++ = patch;
-  place[0] = (uint16_t)left;
-  place[2] = (uint16_t)right;
+  place[0] = (uint16_t)first;
+  place[2] = (uint16_t)second;
   if ((t->count++ & 3) == 3) t->place += 8;
 }
 
-/* Stride 1: two rows at a time, of an odd number the last two overlap the others. A last column of
- * its own (patches lie at even columns) comes first; its right halves are wrong and go to the last
- * pair of pixels, which the last block writes. */
+/* Stride 1: two rows at a time; of an odd number the last two overlap the others. The last unit is
+ * repeated to fill a block. */
 static void add_squares(table *t, const trecx_depthwise_conv2d_s8_mve_3x3_params *p,
                         const int8_t *plane) {
   const int32_t rows = p->band_rows, width = p->output_width, even_width = width & ~1;
   const uint32_t pixel = (uint32_t)p->channels, row = (uint32_t)width * pixel;
-  const uint32_t elsewhere = (uint32_t)(rows - 2) * row;
-  for (int32_t i = 0; (width & 1) && (i < rows || t->count & 1); i += 2) {
-    const int32_t y = i < rows - 2 ? i : rows - 2;
-    const uint32_t at = (uint32_t)y * row + (uint32_t)even_width * pixel;
-    add_square(t, plane + y * p->plane_width + even_width, at, elsewhere, at + row, elsewhere);
-  }
   for (int32_t i = 0; i < rows; i += 2) {
     const int32_t y = i < rows - 2 ? i : rows - 2;
     const int8_t *patch = plane + y * p->plane_width;
@@ -266,10 +341,23 @@ static void add_squares(table *t, const trecx_depthwise_conv2d_s8_mve_3x3_params
       patch += 2;
       at += 2 * pixel;
     }
-    if (i >= rows - 2 && t->count & 1) { /* the last unit twice */
+    if (i >= rows - 2 && t->count & 1) {
       at -= 2 * pixel;
       add_square(t, patch - 2, at, at + pixel, at + row, at + row + pixel);
     }
+  }
+}
+
+/* Stride 1: the last column of an odd width, likewise. */
+static void add_columns(table *t, const trecx_depthwise_conv2d_s8_mve_3x3_params *p,
+                        const int8_t *plane) {
+  const int32_t rows = p->band_rows, x = p->output_width - 1;
+  const uint32_t pixel = (uint32_t)p->channels, row = (uint32_t)p->output_width * pixel;
+  t->count = 0;
+  for (int32_t i = 0; (x & 1) == 0 && (i < rows || t->count & 3); i += 2) {
+    const int32_t y = i < rows - 2 ? i : rows - 2;
+    const uint32_t at = (uint32_t)y * row + (uint32_t)x * pixel;
+    add_pair(t, plane + y * p->plane_width + x, at, at + row);
   }
 }
 
@@ -357,18 +445,20 @@ static __attribute__((noinline)) void depthwise_3x3(
   depthwise *work = scratch;
   const int8_t **patches = (const int8_t **)(work + 1);
   const int32_t rows = p->band_rows, width = p->output_width;
-  const int32_t units = stride == 1 ? trecx_mve_round_up((rows + 1) / 2 * (width / 2), 2) +
-                                          (width & 1) * trecx_mve_round_up((rows + 1) / 2, 2)
-                                    : trecx_mve_round_up(rows * ((width + 1) / 2), 4);
-  const int32_t blocks = stride == 1 ? units / 2 : units / 4;
+  const int32_t squares = trecx_mve_round_up((rows + 1) / 2 * (width / 2), 2);
+  const int32_t columns = (width & 1) * trecx_mve_round_up((rows + 1) / 2, 4);
+  const int32_t neighbours = trecx_mve_round_up(rows * ((width + 1) / 2), 4);
+  const int32_t units = stride == 1 ? squares + columns : neighbours;
   uint16_t *output_places = (uint16_t *)(patches + units * bands * stride);
-  uint16_t *input_places = output_places + 8 * blocks;
+  uint16_t *input_places =
+      output_places + (stride == 1 ? 4 * squares + 2 * columns : 2 * neighbours);
   const int32_t group_pixels = p->group_rows * p->input_width;
   int8_t *planes = (int8_t *)(input_places + trecx_mve_round_up(group_pixels, 2) + 8);
 
   table t = {patches, output_places, 0};
   if (stride == 1) {
     add_squares(&t, p, planes);
+    add_columns(&t, p, planes);
   } else {
     add_pairs(&t, p, planes);
   }
@@ -391,7 +481,8 @@ static __attribute__((noinline)) void depthwise_3x3(
   work->pixel_step = 8 * p->channels;
   work->channel_pairs = p->channels / 2;
   work->output_places = output_places;
-  work->blocks = blocks;
+  work->blocks = stride == 1 ? squares / 2 : neighbours / 4;
+  work->column_blocks = columns / 4;
   work->bands = bands;
   work->band_bytes = rows * width * p->channels;
   work->zero_point = p->output_zero_point;

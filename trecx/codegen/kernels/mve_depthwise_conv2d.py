@@ -18,10 +18,11 @@ from trecx.codegen.lowering import Blob, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.weights import weight_sums
 
-WORK_BYTES = 132  # sizeof(depthwise) in mve/depthwise_conv2d_s8_3x3.c
+WORK_BYTES = 148  # sizeof(depthwise) in mve/depthwise_conv2d_s8_3x3.c
 GROUP_PIXELS = 192  # input pixels whose places are tabulated, at least a row
 BAND_BLOCKS = 24  # blocks of eight outputs whose places are tabulated, if rows divide so
 PLACES = 2**16  # offsets are 16-bit
+SMALLEST_SHIFT, LARGEST_SHIFT = 5, 12  # for which there is a loop of its own
 WIDEST_STRIDE2_PLANE = 123  # 8-bit offsets of a gather: two rows and four columns
 
 
@@ -45,31 +46,32 @@ class _Geometry:
         self.out_height, self.out_width, self.channels = out_height, out_width, channels
         self.band_rows = self._band_rows()
         self.bands = out_height // self.band_rows
-        self.blocks, self.units = self._band(self.band_rows)
+        self.blocks, self.units, self.place_bytes = self._band(self.band_rows)
         self.patches = self.units * self.bands * (1 if self.stride == 1 else 2)
         self.group_pixels = self.group_rows * width
 
-    def _band(self, rows: int) -> tuple[int, int]:
-        """(blocks, units) of a band of output rows."""
-        if self.stride == 1:
-            units = round_up(-(-rows // 2) * (self.out_width // 2), 2)
-            units += self.out_width % 2 * round_up(-(-rows // 2), 2)
-            return units // 2, units
-        units = round_up(rows * -(-self.out_width // 2), 4)
-        return units // 4, units
+    def _band(self, rows: int) -> tuple[int, int, int]:
+        """Of a band of output rows: (blocks, units, bytes of the places)."""
+        if self.stride == 2:
+            neighbours = round_up(rows * -(-self.out_width // 2), 4)
+            return neighbours // 4, neighbours, 4 * neighbours
+        squares = round_up(-(-rows // 2) * (self.out_width // 2), 2)
+        columns = self.out_width % 2 * round_up(-(-rows // 2), 4)
+        return squares // 2 + columns // 4, squares + columns, 8 * squares + 4 * columns
 
     def _band_rows(self) -> int:
         """The largest divisor of the height with few enough blocks that wastes no block."""
         whole = self._band(self.out_height)[0]
+        if whole <= BAND_BLOCKS:
+            return self.out_height
         step = 2 if self.stride == 1 else 1
-        fitting = [
-            rows
-            for rows in range(step, self.out_height, step)
-            if self.out_height % rows == 0
-            and self._band(rows)[0] <= BAND_BLOCKS
-            and self._band(rows)[0] * (self.out_height // rows) == whole
-        ]
-        return max(fitting) if whole > BAND_BLOCKS and fitting else self.out_height
+        fitting = [self.out_height]
+        for rows in range(step, self.out_height, step):
+            blocks, units, _ = self._band(rows)
+            wasteful = self.out_height % rows or blocks * self.out_height != whole * rows
+            if not wasteful and units >= 4 and blocks <= BAND_BLOCKS:
+                fitting.append(rows)
+        return max(fitting[1:], default=self.out_height)
 
     @property
     def largest_place(self) -> int:
@@ -84,7 +86,7 @@ class _Geometry:
         return (
             WORK_BYTES
             + 4 * self.patches
-            + 16 * self.blocks
+            + self.place_bytes
             + 2 * round_up(self.group_pixels, 2)
             + 16
             + 2 * self.plane_height * self.plane_width
@@ -141,7 +143,7 @@ class MveDepthwiseConv2D3x3(MveChoice):
             "weights": Blob("int8_t", kernel_rows(op), align=8),
             "requantisation": Blob("int32_t", requantisation.reshape(-1)),
         }
-        suffix = "_relu" if adds_zero_point_early(op) else ""
+        suffix = "_relu" if by_shift(op) else ""
         return [
             Step(
                 kernel=f"trecx_depthwise_conv2d_s8_mve_3x3_stride{geometry.stride}{suffix}",
@@ -161,7 +163,7 @@ class MveDepthwiseConv2D3x3(MveChoice):
     @staticmethod
     def _instructions(op: Operator, g: _Geometry) -> int:
         pixels = op.inputs[0].size // g.channels
-        block = (27 if g.stride == 1 else 29) + (0 if adds_zero_point_early(op) else 3)
+        block = (25 if g.stride == 1 else 27) + (0 if by_shift(op) else 6)
         groups = -(-pixels // g.group_pixels)
         pair = 8 * groups + 7 * -(-pixels // 8) + 20 + 2 * g.bands * (g.blocks * block + 10) + 40
         tables = 30 * g.units + 5 * g.patches + 4 * g.group_pixels
@@ -169,11 +171,19 @@ class MveDepthwiseConv2D3x3(MveChoice):
         return g.channels // 2 * pair + tables + planes + 400 + clamp_instructions(op)
 
 
-def adds_zero_point_early(op: Operator) -> bool:
-    """Whether the zero point may be added before the shift: nothing can leave 32 bits there."""
-    shift = right_shift_requantisation(op)[1]
+def by_shift(op: Operator) -> bool:
+    """Whether the kernel with a loop for every shift is exact.
+
+    It adds the zero point before the shift, so nothing may leave 32 bits there.
+    """
+    shift = -right_shift_requantisation(op)[1]
     accumulator = np.abs(folded_bias(op).astype(np.int64)) + 128 * weight_sums(op)[1]
-    return not corrects_ties(op) and int(shift.min()) >= -23 and int(accumulator.max()) < 2**30
+    return (
+        not corrects_ties(op)
+        and int(shift.min()) >= SMALLEST_SHIFT
+        and int(shift.max()) <= LARGEST_SHIFT
+        and int(accumulator.max()) < 2**30
+    )
 
 
 def kernel_rows(op: Operator) -> np.ndarray:

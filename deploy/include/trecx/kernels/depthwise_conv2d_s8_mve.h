@@ -43,8 +43,8 @@ void trecx_depthwise_conv2d_s8_mve_3x3_stride2(
     const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
     void *scratch);
 
-/* The same where activation_min >= output_zero_point, shifts are not below -23 and no accumulator
- * reaches 2^30 (see trecx/mve_arith.h). */
+/* The same where activation_min >= output_zero_point (see trecx/mve_arith.h), all shifts are from
+ * -12 to -5 and no accumulator reaches 2^30. */
 void trecx_depthwise_conv2d_s8_mve_3x3_stride1_relu(
     const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
     void *scratch);
