@@ -12,7 +12,7 @@ SMALLEST_RIGHT_SHIFT, LARGEST_RIGHT_SHIFT = 1, 21  # of the general form in trec
 ONE_HALF = (1 << 30, 0)
 TABLE_BYTES = 1024
 # Instructions measured on an emulated Cortex-M4.
-INSTRUCTIONS_PER_OUTPUT, TABLE = 11, 256 * 20
+INSTRUCTIONS_PER_OUTPUT, TABLE = 9.5, 256 * 24
 
 
 @register
@@ -59,7 +59,7 @@ class DspAddTable(KernelChoice):
                 outputs=(op.output,),
                 scratch_bytes=TABLE_BYTES,
                 overlap={0: 0, 1: 0},
-                instructions=INSTRUCTIONS_PER_OUTPUT * op.output.size + TABLE,
+                instructions=int(INSTRUCTIONS_PER_OUTPUT * op.output.size) + TABLE,
                 scheme=self.scheme,
             )
         ]
