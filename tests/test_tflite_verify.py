@@ -145,6 +145,10 @@ def _softmax_scale(g):
     g.operators[-1].output.quant = QuantParams.per_tensor(1 / 255, -128)
 
 
+def _softmax_beta(g):
+    g.operators[-1].attrs = ops.SoftmaxAttrs(float("nan"))
+
+
 def _stride_zero(g):
     g.operators[1].attrs = ops.PoolAttrs((2, 2), (0, 1))
 
@@ -183,6 +187,7 @@ def _window_too_large(g):
         (_pool_rescales, "quantised differently"),
         (_softmax_scale, "1/256"),
         (_stride_zero, "stride is [0, 1]"),
+        (_softmax_beta, "beta is nan"),
         (_window_too_large, "does not fit"),
     ],
 )
@@ -193,6 +198,18 @@ def test_damage_is_found(damage, words):
     assert any(words in line for line in found), found
     with pytest.raises(VerificationError, match="graph 'test': "):
         verify(graph)
+
+
+def test_constant_operand_needs_quantisation():
+    b = GraphBuilder()
+    x = b.input((1, 4))
+    y = b.add(x, b.constant((1, 4), b.quant()))
+    graph = b.graph(y)
+    verify(graph)
+    graph.operators[0].inputs[1].quant = None
+    assert any("no per-tensor quantisation" in line for line in problems(graph))
+    graph.operators[0].inputs[1].dtype = DType.INT32
+    assert any("int32, int8 expected" in line for line in problems(graph))
 
 
 def test_message_names_the_operator():

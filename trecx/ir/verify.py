@@ -119,7 +119,11 @@ def _operator(op: Operator) -> Iterator[str]:
         yield f"output {op.output.name!r} has shape {list(op.output.shape)}, {list(shape)} expected"
     if op.kind in _WEIGHTED:
         yield from _weights(op)
+    else:
+        yield from _constants(op)
     yield from _quantisation(op)
+    if op.kind == "SOFTMAX" and not 0 < op.attrs.beta < np.inf:
+        yield f"beta is {op.attrs.beta}, a positive number expected"
 
 
 def _weights(op: Operator) -> Iterator[str]:
@@ -138,6 +142,13 @@ def _weights(op: Operator) -> Iterator[str]:
             )
     if bias is not None and (not bias.is_constant or bias.dtype is not DType.INT32):
         yield f"bias {bias.name!r} is not constant int32"
+
+
+def _constants(op: Operator) -> Iterator[str]:
+    """A constant operand of ADD or CONCATENATION is int8 like an activation."""
+    for t in op.inputs:
+        if t is not None and t.is_constant:
+            yield from _activation(t)
 
 
 def _quantisation(op: Operator) -> Iterator[str]:
