@@ -16,6 +16,7 @@ from tests.support import toy
 from trecx.errors import FaultError, InputError, TargetError, TargetTimeoutError
 from trecx.targets.batch import run_batch
 from trecx.targets.boards import load_board
+from trecx.targets.cycles import estimate
 from trecx.targets.mlperf_dut import (
     DutModel,
     DutServer,
@@ -31,6 +32,8 @@ from trecx.targets.mlperf_host import (
     area_under_curve,
     performance,
 )
+from trecx.targets.presets import load_preset
+from trecx.targets.profiler import profile
 
 OUTPUTS = ((1 / 256, -128), (1 / 256, -128))
 KWS = DutModel("kws01", InputKind.INT8, 8, 0.5, 3, OUTPUTS)
@@ -292,6 +295,17 @@ def test_time_base_of_the_cycle_model_scales_the_time(folder):
             dut.load(x)
             times.append(dut.infer(1000).microseconds)
     assert times[1] == pytest.approx(times[0] * 1.5 / 4, abs=1)
+
+
+def test_time_base_follows_the_estimate(folder):
+    board = load_board("mps2-an386")
+    preset = load_preset("l4r5")
+    firmware = toy.toy_firmware("mps2-an386", folder / "batch-mps2-an386")
+    found = estimate(profile(firmware, board, toy.toy_inputs(8), preset=preset), preset)
+    base = TimeBase.of(found)
+    assert base.clock_hz == 120_000_000
+    mean_us = float(base.microseconds_per_instruction * found.instructions)
+    assert mean_us == pytest.approx(found.milliseconds.nominal * 1e3, rel=1e-4)
 
 
 def test_pixels_become_the_quantised_input(folder):

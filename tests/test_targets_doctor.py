@@ -1,11 +1,12 @@
 """trecx doctor's findings, and what fits on which board."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from trecx.targets import blocks, doctor, qemu, toolchain
-from trecx.targets.boards import load_board
+from trecx.targets.boards import board_names, list_boards, load_board
 from trecx.targets.presets import list_presets
 
 
@@ -104,8 +105,12 @@ def test_what_fits():
     assert load_board("host").fits(flash_bytes=10**9, ram_bytes=10**9)
 
 
-def test_every_preset_has_a_board_that_runs_its_code():
-    from trecx.targets.boards import list_boards
+def test_the_documented_boards_are_the_boards():
+    table = (Path(__file__).parent.parent / "docs" / "BOARDS.md").read_text().split("\n## ")[0]
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
+    assert sorted(rows[1:]) == list(board_names())
 
+
+def test_every_preset_has_a_board_that_runs_its_code():
     cores = {board.core for board in list_boards()}
     assert all(preset.core in cores for preset in list_presets())

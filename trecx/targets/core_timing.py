@@ -14,6 +14,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from trecx.errors import InputError
 from trecx.targets.disassembly import Instruction, Kind, operand_registers
@@ -27,6 +28,7 @@ class Assumption:
     divide: cycles of a division (2 to 12, depends on the operands). it_folds: sizes in bytes of the
     instruction before an IT that make the IT cost nothing. store: cycles of a store with a register
     offset. target: cycles lost when a branch goes to a 32-bit instruction at a half-word address.
+    base_waits: whether a load waits for the base address that the load before it updates.
     mispredict: average cycles lost for each taken branch on cores that predict.
     """
 
@@ -35,6 +37,7 @@ class Assumption:
     it_folds: tuple[int, ...]
     store: int
     target: int
+    base_waits: bool
     mispredict: float
 
     def it(self, before: Instruction | None) -> int:
@@ -42,9 +45,15 @@ class Assumption:
         return 0 if before is not None and before.size in self.it_folds else 1
 
 
-LOW = Assumption(refill=1, divide=2, it_folds=(2, 4), store=1, target=0, mispredict=0.0)
-NOMINAL = Assumption(refill=2, divide=7, it_folds=(2,), store=1, target=1, mispredict=0.5)
-HIGH = Assumption(refill=3, divide=12, it_folds=(), store=2, target=1, mispredict=1.5)
+LOW = Assumption(
+    refill=1, divide=2, it_folds=(2, 4), store=1, target=0, base_waits=False, mispredict=0.0
+)
+NOMINAL = Assumption(
+    refill=2, divide=7, it_folds=(2,), store=1, target=1, base_waits=False, mispredict=0.5
+)
+HIGH = Assumption(
+    refill=3, divide=12, it_folds=(), store=2, target=1, base_waits=True, mispredict=1.5
+)
 ASSUMPTIONS = (LOW, NOMINAL, HIGH)
 
 
@@ -133,7 +142,7 @@ class Armv7mTiming(SequentialTiming):
 
     def _alone(self, i: Instruction, before: Instruction | None, how: Assumption) -> float:
         if i.kind is Kind.LOAD:
-            return self._load(i, before)
+            return self._load(i, before, how)
         if i.kind is Kind.STORE:
             return self._store(i, how)
         if i.kind is Kind.DIVIDE:
@@ -147,14 +156,14 @@ class Armv7mTiming(SequentialTiming):
         return 2 if i.base in ("mrs", "msr", "vmrs", "vmsr") else 1
 
     @staticmethod
-    def _load(i: Instruction, before: Instruction | None) -> int:
+    def _load(i: Instruction, before: Instruction | None, how: Assumption) -> int:
         count = transfers(i)
         if i.base == "pop" or count > 1 or i.base.startswith(("ldm", "vldm", "vpop")):
             return 1 + count
         if before is None or not _is_single_load(before):
             return 2
-        depends = bool(before.writes & i.reads)
-        return 2 if depends else 1
+        waits_for = before.writes if how.base_waits else before.loaded
+        return 2 if waits_for & i.reads else 1
 
     @staticmethod
     def _store(i: Instruction, how: Assumption) -> int:
@@ -226,7 +235,7 @@ class ScoreboardTiming(CoreTiming):
     ready, at most `width` in a cycle."""
 
     width: int
-    units: dict[str, int]
+    units: ClassVar[dict[str, int]]
 
     @abstractmethod
     def cost(self, i: Instruction, how: Assumption) -> Cost: ...
@@ -257,7 +266,8 @@ class ScoreboardTiming(CoreTiming):
             slots = self.width if cost.alone else slots + 1
             unit[which] = now + cost.busy
             for name in i.writes:
-                ready[name] = now + cost.latency
+                is_base = i.kind in (Kind.LOAD, Kind.STORE) and name not in i.loaded
+                ready[name] = now + (1 if is_base else cost.latency)
                 accumulator.pop(name, None)
                 if cost.accumulate is not None:
                     accumulator[name] = now + cost.accumulate
@@ -274,7 +284,7 @@ class CortexM33Timing(ScoreboardTiming):
     error = 0.10
     basis = "timings measured on silicon by the SLOTHY project (third party)"
     width = 1
-    units = {"core": 1}  # noqa: RUF012
+    units: ClassVar[dict[str, int]] = {"core": 1}
 
     def cost(self, i, how):
         if i.kind is Kind.LOAD:
@@ -300,7 +310,15 @@ class CortexM7Timing(ScoreboardTiming):
     error = 0.25
     basis = "the models of LLVM, GCC and SLOTHY (there is no official table)"
     width = 2
-    units = {"alu": 2, "shift": 1, "load": 2, "store": 1, "mac": 1, "fpu": 1, "branch": 1}  # noqa: RUF012
+    units: ClassVar[dict[str, int]] = {
+        "alu": 2,
+        "shift": 1,
+        "load": 2,
+        "store": 1,
+        "mac": 1,
+        "fpu": 1,
+        "branch": 1,
+    }
 
     def cost(self, i, how):
         count = transfers(i) if i.kind in (Kind.LOAD, Kind.STORE) else 1
@@ -333,7 +351,7 @@ class CortexM55Timing(ScoreboardTiming):
     error = 0.30
     basis = "the model of LLVM"
     width = 1
-    units = {"core": 1, "vls": 1, "vint": 1, "vmul": 1}  # noqa: RUF012
+    units: ClassVar[dict[str, int]] = {"core": 1, "vls": 1, "vint": 1, "vmul": 1}
 
     def cost(self, i, how):
         vector = any(name[0] == "q" for name in i.reads | i.writes)

@@ -78,8 +78,9 @@ class PathCycles:
 class Estimate:
     """Cycles, milliseconds and microjoules of an inference on a real board: estimates.
 
-    samples: nominal cycles of each inference, int64, in the order of the profile's paths.
-    energy of the whole board; None where nothing is published.
+    samples: nominal cycles of each inference, int64, in the order of the profile's paths. mean:
+    cycles of an inference; instructions: the mean of what was executed, exact. Energy is that of
+    the whole board, None where nothing is published.
     """
 
     preset: Preset
@@ -87,6 +88,11 @@ class Estimate:
     paths: list[PathCycles]
     samples: np.ndarray
     mean: Range
+    instructions: float
+
+    @property
+    def cycles_per_instruction(self) -> float:
+        return self.mean.nominal / self.instructions
 
     @property
     def milliseconds(self) -> Range:
@@ -109,6 +115,7 @@ class Estimate:
             "clock_hz": self.preset.clock_hz,
             "basis": self.basis,
             "cycles": self.mean.to_json(),
+            "cycles_per_instruction": self.cycles_per_instruction,
             "milliseconds": self.milliseconds.to_json(),
             "microjoules": self.microjoules.to_json() if self.microjoules else None,
             "statistics": self.statistics(),
@@ -156,7 +163,8 @@ def estimate(profile: Profile, preset: Preset) -> Estimate:
     ).astype(np.int64)
     total = sum(p.inferences for p in paths)
     mean = sum((p.cycles.scaled(p.inferences / total) for p in paths), ZERO)
-    return Estimate(preset, _basis(timing, preset), paths, samples, mean)
+    basis = _basis(timing, preset)
+    return Estimate(preset, basis, paths, samples, mean, profile.total / total)
 
 
 def _same_core(emulated: str, wanted: str) -> bool:

@@ -56,6 +56,13 @@ class Instruction:
         return self.address + self.size
 
     @property
+    def loaded(self) -> frozenset[str]:
+        """Registers that receive what a load reads: those written, but an updated base address."""
+        if self.kind is not Kind.LOAD:
+            return frozenset()
+        return self.writes - _written_back(self.operands)
+
+    @property
     def target(self) -> int | None:
         """Address that a direct branch goes to."""
         found = re.search(r"(?:^|[ ,])([0-9a-f]+) <", self.operands)

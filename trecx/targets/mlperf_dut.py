@@ -21,9 +21,10 @@ import numpy as np
 from trecx.errors import InputError, TargetError
 from trecx.targets.boards import Board, load_board
 from trecx.targets.build import Firmware, build_firmware
+from trecx.targets.cycles import Estimate
 from trecx.targets.deploy_path import deploy_path
 from trecx.targets.faults import error_from_exit
-from trecx.targets.qemu import NANOSECONDS_PER_INSTRUCTION, Emulator
+from trecx.targets.qemu import NANOSECONDS_PER_INSTRUCTION, Emulator, require_qemu
 
 _START_SECONDS = 20
 
@@ -79,6 +80,11 @@ class TimeBase:
 
     clock_hz: int
     cycles_per_instruction: float = 1.0
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> TimeBase:
+        """The time that the cycle model estimates for the same inferences on its board."""
+        return cls(estimate.preset.clock_hz, estimate.cycles_per_instruction)
 
     @property
     def microseconds_per_instruction(self) -> Fraction:
@@ -190,6 +196,7 @@ class DutServer:
         if firmware.board.is_host:
             raise InputError("the device under test runs on an emulated board, not on the host")
         self.firmware = firmware
+        require_qemu()
         self._folder = tempfile.TemporaryDirectory(prefix="trecx-serve-")
         address = str(Path(self._folder.name) / "uart")
         with socket.socket(socket.AF_UNIX) as listener:

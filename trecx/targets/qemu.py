@@ -114,9 +114,10 @@ class Emulator:
         words = list(words)
         if any(" " in word or "," in word for word in words):
             raise InputError(f"guest arguments must have no space and no comma; got {words!r}")
+        qemu = require_qemu()
         self._control = Path(tempfile.mkdtemp(prefix="trecx-"))
         command = [
-            require_qemu(),
+            qemu,
             *("-machine", board.machine),
             *("-display", "none"),
             *("-monitor", "none"),
