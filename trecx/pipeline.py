@@ -117,6 +117,13 @@ def compile(path: Path, target: str, out: Path, **options):
     return compile_to(path, target, out, **options)
 
 
+def compile_together(paths, target: str, out: Path, **options):
+    """Compile several (prefix, path) to one library; returns a CompiledModel each."""
+    from trecx.stages.compiling import compile_together
+
+    return compile_together(paths, target, out, **options)
+
+
 def run(
     path: Path,
     target: str,

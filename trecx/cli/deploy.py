@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from trecx.cli.options import (
@@ -19,24 +21,50 @@ from trecx.cli.progress import stage_progress
 
 
 @click.command(name="compile")
-@click.argument("path", metavar="BUNDLE|MODEL.tflite", type=path_type)
+@click.argument("paths", metavar="[NAME=]BUNDLE|MODEL.tflite...", nargs=-1, required=True)
 @target_option
 @compile_options
+@click.option(
+    "--shared-arena",
+    metavar="NAME",
+    help="Name of one arena for several models, which then take turns in it.",
+)
 @click.option("-o", "--out", type=path_type, required=True, help="Folder of C to write.")
 @json_option
-def compile_command(path, target, compiling, out, as_json):
+def compile_command(paths, target, compiling, shared_arena, out, as_json):
     """Compile a bundle or an int8 .tflite file to self-contained C for a target.
+
+    Several together share their kernels; NAME is the C prefix of each [default: its task's name].
 
     \b
     Examples:
       trecx compile ic.bundle --target mps2-an386 -o ic_c
       trecx compile model.tflite --target mps3-an547 --optimize speed -o model_c
+      trecx compile ic.bundle words=kws.bundle --shared-arena arena -o both_c
     """
     from trecx import pipeline
-    from trecx.stages.compiling import CompileSummary
+    from trecx.stages.compiling import CompileSummary, LibrarySummary
 
-    model = pipeline.compile(path, target, out, **compiling)
-    print_report(CompileSummary(model, target, str(out)), as_json)
+    named = [_named_path(text) for text in paths]
+    if len(named) == 1 and shared_arena is None:
+        prefix, path = named[0]
+        if prefix is not None:
+            compiling |= {"prefix": prefix}
+        model = pipeline.compile(path, target, out, **compiling)
+        print_report(CompileSummary(model, target, str(out)), as_json)
+        return
+    if compiling.pop("prefix") is not None:
+        raise click.UsageError("--prefix names one model: give NAME=BUNDLE for each")
+    models = pipeline.compile_together(named, target, out, shared_arena=shared_arena, **compiling)
+    print_report(LibrarySummary(tuple(models), target, str(out), shared_arena), as_json)
+
+
+def _named_path(text: str) -> tuple[str | None, Path]:
+    """(NAME or None, path) of a word NAME=PATH or PATH; a path that exists may hold a '='."""
+    name, separator, path = text.partition("=")
+    if not separator or Path(text).exists():
+        return None, Path(text)
+    return name, Path(path)
 
 
 @click.command()

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trecx.codegen.emitter import ModelInfo, check_prefix, emit_header, emit_source
+from trecx.codegen.emitter import (
+    ModelInfo,
+    check_prefix,
+    emit_arena,
+    emit_header,
+    emit_source,
+)
 from trecx.codegen.lowering import Blob, Lowered, LoweringOptions, Optimize
 from trecx.codegen.order import order_for_memory
 from trecx.codegen.plan_check import check_plan
@@ -16,6 +23,7 @@ from trecx.codegen.program import Program, build_program
 from trecx.codegen.select import lower_chain
 from trecx.codegen.tiling import Plan, tile
 from trecx.codegen.views import find_views
+from trecx.errors import InputError
 from trecx.files import atomic_folder
 from trecx.ir.graph import Graph
 from trecx.ir.passes import optimise
@@ -85,6 +93,8 @@ def compile_chain(
     last. Raises UnsupportedModelError when an operator has no kernel, InputError on a bad prefix.
     """
     check_prefix(prefix)
+    if arena_symbol is not None:
+        check_prefix(arena_symbol)
     program, plan = _plan(graphs, options)
     stamp = f"--isa {options.isa.value} --optimize {options.optimize.value}"
     if options.flash_budget is not None:
@@ -131,23 +141,52 @@ def write_library(model: CompiledModel, deploy: Path, out: Path) -> list[Path]:
 
     deploy: the folder of trecx's C sources. An existing library at `out` is replaced as a whole.
     """
+    return _write([model], deploy, out, {}, model.report())
+
+
+def write_libraries(
+    models: Sequence[CompiledModel], deploy: Path, out: Path, arena_symbol: str | None = None
+) -> list[Path]:
+    """As `write_library`, for several models that share their kernels.
+
+    models: each with a prefix of its own. arena_symbol: the name that all were compiled with; they
+    then share one arena, as large as the largest model needs, and take turns.
+    """
+    prefixes = [model.prefix for model in models]
+    names = [*prefixes, *([arena_symbol] if arena_symbol else [])]
+    if len({name.lower() for name in names}) < len(names):
+        raise InputError(f"models in one library need names of their own, got {', '.join(names)}")
+    report: dict = {"models": [model.report() for model in models]}
+    arena = {}
+    if arena_symbol:
+        size = max(model.plan.arena_bytes for model in models)
+        report["shared_arena"] = {"symbol": arena_symbol, "arena_bytes": size}
+        arena = {f"{arena_symbol}.c": emit_arena(arena_symbol, size, prefixes)}
+    return _write(models, deploy, out, arena, report)
+
+
+def _write(models, deploy: Path, out: Path, more: dict[str, str], report: dict) -> list[Path]:
+    """more: further C files by name."""
+    shared = sorted({source for model in models for source in model.sources})
+    generated = {f"{model.prefix}.c": model.source for model in models} | more
+    headers = {f"{model.prefix}.h": model.header for model in models}
     with atomic_folder(out, "sources.txt") as work:
-        (work / f"{model.prefix}.h").write_text(model.header)
-        (work / f"{model.prefix}.c").write_text(model.source)
-        for source in (*model.sources, *_private_headers(model, deploy)):
+        for name, text in {**generated, **headers}.items():
+            (work / name).write_text(text)
+        for source in (*shared, *_private_headers(shared, deploy)):
             target = work / "trecx" / source
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(deploy / source, target)
         shutil.copytree(deploy / "include" / "trecx", work / "include" / "trecx")
-        (work / "report.json").write_text(json.dumps(model.report(), indent=2) + "\n")
-        names = [f"{model.prefix}.c", *(f"trecx/{s}" for s in model.sources)]
+        (work / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        names = [*generated, *(f"trecx/{source}" for source in shared)]
         (work / "sources.txt").write_text("\n".join(names) + "\n")
-    return [out / f"{model.prefix}.c", *(out / "trecx" / s for s in model.sources)]
+    return [out / name for name in names]
 
 
-def _private_headers(model: CompiledModel, deploy: Path) -> list[str]:
+def _private_headers(sources: Sequence[str], deploy: Path) -> list[str]:
     """Headers that lie beside the sources, for the kernels of one family alone."""
-    folders = sorted({Path(source).parent for source in model.sources})
+    folders = sorted({Path(source).parent for source in sources})
     return [str(folder / h.name) for folder in folders for h in (deploy / folder).glob("*.h")]
 
 

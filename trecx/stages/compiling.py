@@ -1,11 +1,17 @@
-"""Compile a bundle or a .tflite file to a folder of C for one board's kernels."""
+"""Compile bundles or .tflite files to a folder of C for one board's kernels."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trecx.codegen.compiler import CompiledModel, compile_chain, write_library
+from trecx.codegen.compiler import (
+    CompiledModel,
+    compile_chain,
+    write_libraries,
+    write_library,
+)
 from trecx.codegen.emitter import c_identifier
 from trecx.codegen.lowering import Isa, LoweringOptions, Optimize
 from trecx.reports.document import Document, Facts, Table, count, kib
@@ -54,6 +60,42 @@ class CompileSummary:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class LibrarySummary:
+    """As CompileSummary, of several models in one library."""
+
+    models: tuple[CompiledModel, ...]
+    target: str
+    out: str
+    shared_arena: str | None
+
+    def to_json(self) -> dict:
+        return {
+            "target": self.target,
+            "out": self.out,
+            "shared_arena": self.shared_arena,
+            "arena_bytes": self.arena_bytes,
+            "models": [model.report() for model in self.models],
+        }
+
+    @property
+    def arena_bytes(self) -> int:
+        """Of all models together."""
+        sizes = [model.plan.arena_bytes for model in self.models]
+        return max(sizes) if self.shared_arena else sum(sizes)
+
+    def document(self) -> Document:
+        rows = tuple(
+            (m.prefix, kib(m.weight_bytes), count(m.plan.arena_bytes)) for m in self.models
+        )
+        table = Table(("model", "constants", "arena bytes"), rows, frozenset({1, 2}))
+        kind = f"shared: {self.shared_arena}" if self.shared_arena else "one each"
+        facts = Facts(
+            (("C files", self.out), (f"arena, {kind}", f"{count(self.arena_bytes)} bytes"))
+        )
+        return Document(f"{len(self.models)} models for {self.target}", (table, facts))
+
+
 def compile_for(
     chain: Chain,
     target: str,
@@ -93,3 +135,28 @@ def compile_to(path: Path, target: str, out: Path, **options) -> CompiledModel:
     require_fit(model, target)
     write_library(model, deploy_path(), out)
     return model
+
+
+def compile_together(
+    paths: Sequence[tuple[str | None, Path]],
+    target: str,
+    out: Path,
+    *,
+    shared_arena: str | None = None,
+    **options,
+) -> list[CompiledModel]:
+    """Compile several bundles or .tflite files into one library.
+
+    paths: (C prefix or None for the task's name, path). shared_arena: name of an arena that the
+    models share, taking turns. Raises CapacityError when they do not fit the board together.
+    """
+    models = [
+        compile_for(load_chain(path), target, prefix=prefix, arena_symbol=shared_arena, **options)
+        for prefix, path in paths
+    ]
+    together = LibrarySummary(tuple(models), target, str(out), shared_arena)
+    load_board(target).check_capacity(
+        flash_bytes=sum(model.weight_bytes for model in models), ram_bytes=together.arena_bytes
+    )
+    write_libraries(models, deploy_path(), out, shared_arena)
+    return models
