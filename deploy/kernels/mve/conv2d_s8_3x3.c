@@ -34,122 +34,217 @@ typedef struct {
   node nodes[];
 } row;
 
-#define FROM_NODES(field) ((int)offsetof(row, field) - (int)offsetof(row, nodes))
+/* clang-format off */
 
-#define FIRST "vmladav.s8 "
-#define MAC "vmladava.s8 "
-#define LOAD "vldrw.u32 "
-
-/* One kernel row, stride 1. Pixel offsets 0 to 5 of the line; MAC0 is FIRST or MAC. */
-#define KERNEL_ROW_STRIDE1(line, MAC0)                                                           \
-  LOAD "q0, [" line "] \n" LOAD "q6, [r7], #16 \n" LOAD "q7, [r7], #16 \n" MAC0                  \
-       "r0, q0, q6 \n" LOAD "q1, [" line ", #16] \n" MAC0 "r8, q0, q7 \n" LOAD                   \
-       "q0, [r7], #16 \n" MAC0 "r2, q1, q6 \n" LOAD "q2, [" line ", #32] \n" MAC0                \
-       "r10, q1, q7 \n" MAC0 "r4, q2, q6 \n" LOAD "q3, [" line ", #48] \n" MAC0                  \
-       "r12, q2, q7 \n" MAC0 "r6, q3, q6 \n" LOAD "q6, [r7], #16 \n" MAC0 "lr, q3, q7 \n" LOAD   \
-       "q7, [r7], #16 \n" MAC "r0, q1, q0 \n" LOAD "q4, [" line ", #64] \n" MAC                  \
-       "r8, q1, q6 \n" LOAD "q1, [r7], #16 \n" MAC "r2, q2, q0 \n" MAC "r10, q2, q6 \n" LOAD     \
-       "q5, [" line ", #80] \n" MAC "r4, q3, q0 \n" MAC "r12, q3, q6 \n" MAC "r6, q4, q0 \n" MAC \
-       "lr, q4, q6 \n" MAC "r0, q2, q7 \n" MAC "r8, q2, q1 \n" MAC "r2, q3, q7 \n" MAC           \
-       "r10, q3, q1 \n" MAC "r4, q4, q7 \n" MAC "r12, q4, q1 \n" MAC "r6, q5, q7 \n" MAC         \
-       "lr, q5, q1 \n"
+/* One kernel row, stride 1. Pixel offsets 0 to 5 of the line; FIRST is "vmladav.s8 " where it starts
+ * the sums, else "vmladava.s8 ". */
+#define KERNEL_ROW_STRIDE1(line, FIRST)   \
+  "vldrw.u32 q0, [" line "] \n"           \
+  "vldrw.u32 q6, [r7], #16 \n"            \
+  "vldrw.u32 q7, [r7], #16 \n"            \
+  FIRST "r0, q0, q6 \n"                   \
+  "vldrw.u32 q1, [" line ", #16] \n"      \
+  FIRST "r8, q0, q7 \n"                   \
+  "vldrw.u32 q0, [r7], #16 \n"            \
+  FIRST "r2, q1, q6 \n"                   \
+  "vldrw.u32 q2, [" line ", #32] \n"      \
+  FIRST "r10, q1, q7 \n"                  \
+  FIRST "r4, q2, q6 \n"                   \
+  "vldrw.u32 q3, [" line ", #48] \n"      \
+  FIRST "r12, q2, q7 \n"                  \
+  FIRST "r6, q3, q6 \n"                   \
+  "vldrw.u32 q6, [r7], #16 \n"            \
+  FIRST "lr, q3, q7 \n"                   \
+  "vldrw.u32 q7, [r7], #16 \n"            \
+  "vmladava.s8 r0, q1, q0 \n"             \
+  "vldrw.u32 q4, [" line ", #64] \n"      \
+  "vmladava.s8 r8, q1, q6 \n"             \
+  "vldrw.u32 q1, [r7], #16 \n"            \
+  "vmladava.s8 r2, q2, q0 \n"             \
+  "vmladava.s8 r10, q2, q6 \n"            \
+  "vldrw.u32 q5, [" line ", #80] \n"      \
+  "vmladava.s8 r4, q3, q0 \n"             \
+  "vmladava.s8 r12, q3, q6 \n"            \
+  "vmladava.s8 r6, q4, q0 \n"             \
+  "vmladava.s8 lr, q4, q6 \n"             \
+  "vmladava.s8 r0, q2, q7 \n"             \
+  "vmladava.s8 r8, q2, q1 \n"             \
+  "vmladava.s8 r2, q3, q7 \n"             \
+  "vmladava.s8 r10, q3, q1 \n"            \
+  "vmladava.s8 r4, q4, q7 \n"             \
+  "vmladava.s8 r12, q4, q1 \n"            \
+  "vmladava.s8 r6, q5, q7 \n"             \
+  "vmladava.s8 lr, q5, q1 \n"
 
 /* The same at stride 2: pixel offsets 0 to 8. */
-#define KERNEL_ROW_STRIDE2(line, MAC0)                                                            \
-  LOAD "q0, [" line "] \n" LOAD "q6, [r7], #16 \n" LOAD "q7, [r7], #16 \n" MAC0                   \
-       "r0, q0, q6 \n" LOAD "q1, [" line ", #32] \n" MAC0 "r8, q0, q7 \n" LOAD "q4, [" line       \
-       ", #16] \n" MAC0 "r2, q1, q6 \n" LOAD "q2, [" line ", #64] \n" MAC0 "r10, q1, q7 \n" LOAD  \
-       "q5, [" line ", #48] \n" MAC0 "r4, q2, q6 \n" LOAD "q3, [" line ", #96] \n" MAC0           \
-       "r12, q2, q7 \n" MAC0 "r6, q3, q6 \n" LOAD "q6, [r7], #16 \n" MAC0 "lr, q3, q7 \n" LOAD    \
-       "q7, [r7], #16 \n" MAC "r0, q4, q6 \n" LOAD "q0, [" line ", #80] \n" MAC                   \
-       "r8, q4, q7 \n" LOAD "q4, [" line ", #112] \n" MAC "r2, q5, q6 \n" MAC                     \
-       "r10, q5, q7 \n" LOAD "q5, [r7], #16 \n" MAC "r4, q0, q6 \n" MAC "r12, q0, q7 \n" LOAD     \
-       "q0, [r7], #16 \n" MAC "r6, q4, q6 \n" MAC "lr, q4, q7 \n" MAC "r0, q1, q5 \n" LOAD        \
-       "q4, [" line ", #128] \n" MAC "r8, q1, q0 \n" MAC "r2, q2, q5 \n" MAC "r10, q2, q0 \n" MAC \
-       "r4, q3, q5 \n" MAC "r12, q3, q0 \n" MAC "r6, q4, q5 \n" MAC "lr, q4, q0 \n"
+#define KERNEL_ROW_STRIDE2(line, FIRST)   \
+  "vldrw.u32 q0, [" line "] \n"           \
+  "vldrw.u32 q6, [r7], #16 \n"            \
+  "vldrw.u32 q7, [r7], #16 \n"            \
+  FIRST "r0, q0, q6 \n"                   \
+  "vldrw.u32 q1, [" line ", #32] \n"      \
+  FIRST "r8, q0, q7 \n"                   \
+  "vldrw.u32 q4, [" line ", #16] \n"      \
+  FIRST "r2, q1, q6 \n"                   \
+  "vldrw.u32 q2, [" line ", #64] \n"      \
+  FIRST "r10, q1, q7 \n"                  \
+  "vldrw.u32 q5, [" line ", #48] \n"      \
+  FIRST "r4, q2, q6 \n"                   \
+  "vldrw.u32 q3, [" line ", #96] \n"      \
+  FIRST "r12, q2, q7 \n"                  \
+  FIRST "r6, q3, q6 \n"                   \
+  "vldrw.u32 q6, [r7], #16 \n"            \
+  FIRST "lr, q3, q7 \n"                   \
+  "vldrw.u32 q7, [r7], #16 \n"            \
+  "vmladava.s8 r0, q4, q6 \n"             \
+  "vldrw.u32 q0, [" line ", #80] \n"      \
+  "vmladava.s8 r8, q4, q7 \n"             \
+  "vldrw.u32 q4, [" line ", #112] \n"     \
+  "vmladava.s8 r2, q5, q6 \n"             \
+  "vmladava.s8 r10, q5, q7 \n"            \
+  "vldrw.u32 q5, [r7], #16 \n"            \
+  "vmladava.s8 r4, q0, q6 \n"             \
+  "vmladava.s8 r12, q0, q7 \n"            \
+  "vldrw.u32 q0, [r7], #16 \n"            \
+  "vmladava.s8 r6, q4, q6 \n"             \
+  "vmladava.s8 lr, q4, q7 \n"             \
+  "vmladava.s8 r0, q1, q5 \n"             \
+  "vldrw.u32 q4, [" line ", #128] \n"     \
+  "vmladava.s8 r8, q1, q0 \n"             \
+  "vmladava.s8 r2, q2, q5 \n"             \
+  "vmladava.s8 r10, q2, q0 \n"            \
+  "vmladava.s8 r4, q3, q5 \n"             \
+  "vmladava.s8 r12, q3, q0 \n"            \
+  "vmladava.s8 r6, q4, q5 \n"             \
+  "vmladava.s8 lr, q4, q0 \n"
+
+#define KERNEL(KERNEL_ROW, FIRST)   \
+  KERNEL_ROW("r1", FIRST)           \
+  KERNEL_ROW("r3", "vmladava.s8 ")  \
+  KERNEL_ROW("r5", "vmladava.s8 ")
 
 /* Four pixels times one pair of filters are finished; go on with the next pair, if there is one. */
-#define EPILOGUE(SCALE)                        \
-  TRECX_MVE_BLOCK_TO_VECTORS                   \
-  "ldm r7!, {r0, r2, r4, r6, r8, r10} \n"      \
-  "ldrd lr, r12, [r9, %[output_end]] \n" SCALE \
-  "vldrh.u16 q5, [r9, %[offsets]] \n"          \
-  "vqadd.s16 q4, q4, r12 \n"                   \
-  "vqmovnb.s16 q4, q4 \n"                      \
-  "vstrb.16 q4, [r11, q5] \n"                  \
-  "adds r11, r11, #2 \n"                       \
-  "cmp r11, lr \n"                             \
+#define EPILOGUE(SCALE)                    \
+  TRECX_MVE_BLOCK_TO_VECTORS               \
+  "ldm r7!, {r0, r2, r4, r6, r8, r10} \n"  \
+  "ldrd lr, r12, [r9, %[output_end]] \n"   \
+  SCALE                                    \
+  "vldrh.u16 q5, [r9, %[offsets]] \n"      \
+  "vqadd.s16 q4, q4, r12 \n"               \
+  "vqmovnb.s16 q4, q4 \n"                  \
+  "vstrb.16 q4, [r11, q5] \n"              \
+  "adds r11, r11, #2 \n"                   \
+  "cmp r11, lr \n"                         \
   "bne 20b \n"
 
-/* All blocks of a row. Line pointers in r1, r3, r5; r7: packed filters; r9: the node that follows;
- * r11: output. */
-#define ROW_OF_BLOCKS(name, KERNEL_ROW)                                            \
-  static __attribute__((noinline)) void name(row *work) {                          \
-    register node *nodes __asm__("r9") = work->nodes;                              \
-    __asm__ volatile(                                                            \
-        "push {r7} \n"                                                           \
-        /* Link the ring of nodes. */                                            \
-        "adr.w r2, 21f \n"                                                       \
-        "orr r2, r2, #1 \n"                                                      \
-        "mov r1, r9 \n"                                                          \
-        "ldr r0, [r9, %[chunks]] \n"                                             \
-        "10: add r3, r1, #20 \n"                                                 \
-        "strd r3, r2, [r1, #12] \n"                                              \
-        "mov r5, r1 \n"                                                          \
-        "mov r1, r3 \n"                                                          \
-        "subs r0, #1 \n"                                                         \
-        "bne 10b \n"                                                             \
-        "ldr r0, [r9, %[correct_ties]] \n"                                       \
-        "adr.w r2, 30f \n"                                                       \
-        "cbz r0, 11f \n"                                                         \
-        "adr.w r2, 31f \n"                                                       \
-        "11: orr r2, r2, #1 \n"                                                  \
-        "strd r9, r2, [r5, #12] \n"                                              \
-        "ldr r11, [r9, %[output]] \n"                                            \
-        "12: ldm r5, {r1, r3, r5} \n"                                            \
-        "ldr r7, [r9, %[packed]] \n"                                             \
-        /* The first 16 channels of a block start its sums, the others add. */   \
-        "20: \n" KERNEL_ROW("r1", FIRST) KERNEL_ROW("r3", MAC) KERNEL_ROW("r5", MAC) \
-        "ldm r9, {r1, r3, r5, r9, pc} \n"                                        \
-        ".balign 4 \n"                                                           \
-        "21: \n" KERNEL_ROW("r1", MAC) KERNEL_ROW("r3", MAC) KERNEL_ROW("r5", MAC) \
-        "ldm r9, {r1, r3, r5, r9, pc} \n"                                        \
-        ".balign 4 \n"                                                           \
-        "30: \n" EPILOGUE(TRECX_MVE_BLOCK_SCALE)                                 \
-        "b 40f \n"                                                               \
-        ".balign 4 \n"                                                           \
-        "31: \n" EPILOGUE(TRECX_MVE_BLOCK_SCALE_TIES)                            \
-        /* Next block: move all line pointers. */                                \
-        "40: ldr r2, [r9, %[blocks]] \n"                                         \
-        "subs r2, #1 \n"                                                         \
-        "beq 50f \n"                                                             \
-        "str r2, [r9, %[blocks]] \n"                                             \
-        "ldr r0, [r9, %[chunks]] \n"                                             \
-        "mov r5, r9 \n"                                                          \
-        "vldrw.u32 q1, [r9, %[line_step]] \n"                                    \
-        "41: vldrw.u32 q0, [r5] \n"                                              \
-        "vadd.i32 q0, q0, q1 \n"                                                 \
-        "vstrw.32 q0, [r5], #20 \n"                                              \
-        "subs r0, #1 \n"                                                         \
-        "bne 41b \n"                                                             \
-        "sub r5, r5, #20 \n"                                                     \
-        "ldrd r2, r4, [r9, %[channels]] \n"                                      \
-        "add r11, r11, r4 \n"                                                    \
-        "add r2, r2, r11 \n"                                                     \
-        "str r2, [r9, %[output_end]] \n"                                         \
-        "b 12b \n"                                                               \
-        "50: pop {r7} \n"                                                        \
-        : "+r"(nodes)                                                            \
-        : [output] "i"(FROM_NODES(output)), [output_end] "i"(FROM_NODES(output_end)), \
-          [channels] "i"(FROM_NODES(channels)), [packed] "i"(FROM_NODES(packed)), \
-          [blocks] "i"(FROM_NODES(blocks)), [chunks] "i"(FROM_NODES(chunks)),    \
-          [correct_ties] "i"(FROM_NODES(correct_ties)),                          \
-          [offsets] "i"(FROM_NODES(offsets)), [line_step] "i"(FROM_NODES(line_step)) \
-        : TRECX_MVE_CLOBBERS); \
+/* Next block of the row, if there is one: its output. */
+#define NEXT_OUTPUT                          \
+  "ldr r2, [r9, %[blocks]] \n"               \
+  "subs r2, #1 \n"                           \
+  "beq 50f \n"                               \
+  "str r2, [r9, %[blocks]] \n"               \
+  "ldrd r2, r4, [r9, %[channels]] \n"        \
+  "add r11, r11, r4 \n"                      \
+  "add r2, r2, r11 \n"                       \
+  "str r2, [r9, %[output_end]] \n"
+
+#define FIELD(field) [field] "i"((int)offsetof(row, field) - (int)offsetof(row, nodes))
+#define FIELDS                                                                            \
+  FIELD(output), FIELD(output_end), FIELD(channels), FIELD(packed), FIELD(blocks),        \
+  FIELD(chunks), FIELD(correct_ties), FIELD(offsets), FIELD(line_step)
+
+/* All blocks of a row. r1, r3, r5: lines; r7: packed filters; r9: the node that follows, or, in the
+ * epilogue, the first one; r11: output. */
+#define ROW_OF_BLOCKS(name, KERNEL_ROW)                                     \
+  static __attribute__((noinline)) void name(row *work) {                   \
+    register node *r9 __asm__("r9") = work->nodes;                          \
+    __asm__ volatile(                                                       \
+        "push {r7} \n"                                                      \
+        /* Link the ring of nodes. */                                       \
+        "adr.w r2, 21f \n"                                                  \
+        "orr r2, r2, #1 \n"                                                 \
+        "mov r1, r9 \n"                                                     \
+        "ldr r0, [r9, %[chunks]] \n"                                        \
+        "10: add r3, r1, #20 \n"                                            \
+        "strd r3, r2, [r1, #12] \n"                                         \
+        "mov r5, r1 \n"                                                     \
+        "mov r1, r3 \n"                                                     \
+        "subs r0, #1 \n"                                                    \
+        "bne 10b \n"                                                        \
+        "ldr r0, [r9, %[correct_ties]] \n"                                  \
+        "adr.w r2, 30f \n"                                                  \
+        "cbz r0, 11f \n"                                                    \
+        "adr.w r2, 31f \n"                                                  \
+        "11: orr r2, r2, #1 \n"                                             \
+        "strd r9, r2, [r5, #12] \n"                                         \
+        "ldr r11, [r9, %[output]] \n"                                       \
+        "12: ldm r5, {r1, r3, r5} \n"                                       \
+        "ldr r7, [r9, %[packed]] \n"                                        \
+        /* The first 16 channels start the sums. */                         \
+        "20: \n"                                                            \
+        KERNEL(KERNEL_ROW, "vmladav.s8 ")                                   \
+        "ldm r9, {r1, r3, r5, r9, pc} \n"                                   \
+        ".balign 4 \n"                                                      \
+        "21: \n"                                                            \
+        KERNEL(KERNEL_ROW, "vmladava.s8 ")                                  \
+        "ldm r9, {r1, r3, r5, r9, pc} \n"                                   \
+        ".balign 4 \n"                                                      \
+        "30: \n"                                                            \
+        EPILOGUE(TRECX_MVE_BLOCK_SCALE)                                     \
+        "b 40f \n"                                                          \
+        ".balign 4 \n"                                                      \
+        "31: \n"                                                            \
+        EPILOGUE(TRECX_MVE_BLOCK_SCALE_TIES)                                \
+        "40: \n"                                                            \
+        NEXT_OUTPUT                                                         \
+        /* Move all line pointers. */                                       \
+        "ldr r0, [r9, %[chunks]] \n"                                        \
+        "mov r5, r9 \n"                                                     \
+        "vldrw.u32 q1, [r9, %[line_step]] \n"                               \
+        "41: vldrw.u32 q0, [r5] \n"                                         \
+        "vadd.i32 q0, q0, q1 \n"                                            \
+        "vstrw.32 q0, [r5], #20 \n"                                         \
+        "subs r0, #1 \n"                                                    \
+        "bne 41b \n"                                                        \
+        "sub r5, r5, #20 \n"                                                \
+        "b 12b \n"                                                          \
+        "50: pop {r7} \n"                                                   \
+        : "+r"(r9)                                                          \
+        : FIELDS                                                            \
+        : TRECX_MVE_CLOBBERS);                                              \
   }
+
+/* The same for 16 input channels: no nodes but the first, which holds the lines. */
+#define ROW_OF_SINGLE_BLOCKS(name, KERNEL_ROW, step, SCALE)                 \
+  static __attribute__((noinline)) void name(row *work) {                   \
+    register node *r9 __asm__("r9") = work->nodes;                          \
+    __asm__ volatile(                                                       \
+        "push {r7} \n"                                                      \
+        "ldr r11, [r9, %[output]] \n"                                       \
+        "ldm r9, {r1, r3, r5} \n"                                           \
+        "12: ldr r7, [r9, %[packed]] \n"                                    \
+        "20: \n"                                                            \
+        KERNEL(KERNEL_ROW, "vmladav.s8 ")                                   \
+        EPILOGUE(SCALE)                                                     \
+        NEXT_OUTPUT                                                         \
+        "add r1, r1, " step " \n"                                           \
+        "add r3, r3, " step " \n"                                           \
+        "add r5, r5, " step " \n"                                           \
+        "b 12b \n"                                                          \
+        "50: pop {r7} \n"                                                   \
+        : "+r"(r9)                                                          \
+        : FIELDS                                                            \
+        : TRECX_MVE_CLOBBERS);                                              \
+  }
+
+/* clang-format on */
 
 ROW_OF_BLOCKS(row_stride1, KERNEL_ROW_STRIDE1)
 ROW_OF_BLOCKS(row_stride2, KERNEL_ROW_STRIDE2)
+ROW_OF_SINGLE_BLOCKS(single_stride1, KERNEL_ROW_STRIDE1, "#64", TRECX_MVE_BLOCK_SCALE_TIES)
+ROW_OF_SINGLE_BLOCKS(single_stride2, KERNEL_ROW_STRIDE2, "#128", TRECX_MVE_BLOCK_SCALE_TIES)
+ROW_OF_SINGLE_BLOCKS(single_stride1_relu, KERNEL_ROW_STRIDE1, "#64", TRECX_MVE_BLOCK_SCALE)
+ROW_OF_SINGLE_BLOCKS(single_stride2_relu, KERNEL_ROW_STRIDE2, "#128", TRECX_MVE_BLOCK_SCALE)
 
 /* The ring of lines. */
 typedef struct {
@@ -165,10 +260,12 @@ static void stage_line(const trecx_conv2d_s8_mve_3x3_params *p, const ring *r, i
   const int8_t *from = input + y * width * channels;
   line += p->pad_left * 16;
   for (int32_t k = r->chunks; k > 0; k--) {
-    if (y < p->input_height) {
-      trecx_mve_copy_vectors(line, from, channels, width);
-    } else {
+    if (y >= p->input_height) {
       trecx_mve_fill(line, p->input_zero_point, width * 16);
+    } else if (r->chunks == 1) {
+      trecx_mve_copy(line, from, width * 16);
+    } else {
+      trecx_mve_copy_vectors(line, from, channels, width);
     }
     from += 16;
     line += r->plane_bytes;
@@ -187,29 +284,43 @@ static void set_nodes(row *work, const ring *r, int32_t first) {
   }
 }
 
-/* `blocks` blocks of a row, from pixel `first` of the lines on; `channels` is the distance of their
- * output pixels. */
+/* `blocks` blocks of a row, from pixel `first` of the lines on. */
 static void run_blocks(row *work, const ring *r, int32_t first, int32_t blocks, int8_t *output,
-                       int32_t channels, void (*run)(row *)) {
+                       void (*run)(row *)) {
   set_nodes(work, r, first);
   work->blocks = blocks;
   work->output = output;
-  work->output_end = output + channels;
+  work->output_end = output + work->channels;
   run(work);
 }
 
+/* The distance of output pixels. */
 static void set_channels(row *work, int32_t channels) {
   work->channels = channels;
   work->output_step = 3 * channels;
   trecx_mve_block_offsets(work->offsets, channels);
 }
 
+/* Pixels from x on, by the tile: blocks that would write beyond the row or between its channels. */
+static void run_by_tile(row *work, const ring *r, const trecx_conv2d_s8_mve_3x3_params *p,
+                        int32_t stride, int32_t x, int8_t *out, int8_t *tile, void (*run)(row *)) {
+  const int32_t channels = p->output_channels, even_channels = trecx_mve_round_up(channels, 2);
+  set_channels(work, even_channels);
+  for (; x < p->output_width; x += 4) {
+    run_blocks(work, r, x * stride, 1, tile, run);
+    for (int32_t i = 0; i < 4 && x + i < p->output_width; i++) {
+      memcpy(out + (x + i) * channels, tile + i * even_channels, (size_t)channels);
+    }
+  }
+  set_channels(work, channels);
+}
+
 static __attribute__((noinline)) void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_params *p,
                                                  const int8_t *input, int8_t *output, void *scratch,
-                                                 int32_t stride_width, void (*run)(row *)) {
+                                                 int32_t stride, void (*run)(row *)) {
   const int32_t chunks = p->input_channels / 16;
-  const int32_t channels = p->output_channels, even_channels = trecx_mve_round_up(channels, 2);
-  const int32_t reach = (trecx_mve_round_up(p->output_width, 4) - 1) * stride_width + 3;
+  const int32_t channels = p->output_channels, width = p->output_width;
+  const int32_t reach = (trecx_mve_round_up(width, 4) - 1) * stride + 3;
   const int32_t filled = p->pad_left + p->input_width;
   const int32_t plane_bytes = 16 * (filled > reach ? filled : reach);
   const int32_t line_bytes = chunks * plane_bytes;
@@ -217,8 +328,7 @@ static __attribute__((noinline)) void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_p
   ring r = {{lines, lines + line_bytes, lines + 2 * line_bytes}, chunks, plane_bytes};
   row *work = (row *)(lines + 3 * line_bytes);
   int8_t *tile = (int8_t *)&work->nodes[chunks];
-  /* Blocks that would write beyond the row or between its channels go to the tile first. */
-  const int32_t direct = even_channels == channels ? p->output_width / 4 : 0;
+  const int32_t direct = channels & 1 ? 0 : width / 4; /* blocks */
   int8_t *out = output;
   int32_t staged = 0; /* input rows */
 
@@ -226,7 +336,7 @@ static __attribute__((noinline)) void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_p
   work->zero_point = p->output_zero_point;
   work->chunks = chunks;
   work->correct_ties = p->activation_min < p->output_zero_point;
-  for (int32_t ky = 0; ky < 3; ky++) work->line_step[ky] = 64 * stride_width;
+  for (int32_t ky = 0; ky < 3; ky++) work->line_step[ky] = 64 * stride;
   work->line_step[3] = 0;
   set_channels(work, channels);
   trecx_mve_fill(lines, p->input_zero_point, 3 * line_bytes);
@@ -235,18 +345,9 @@ static __attribute__((noinline)) void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_p
   }
 
   for (int32_t y = 0;;) {
-    if (direct > 0) run_blocks(work, &r, 0, direct, out, channels, run);
-    if (4 * direct < p->output_width) {
-      set_channels(work, even_channels);
-      for (int32_t x = 4 * direct; x < p->output_width; x += 4) {
-        run_blocks(work, &r, x * stride_width, 1, tile, even_channels, run);
-        for (int32_t i = 0; i < 4 && x + i < p->output_width; i++) {
-          memcpy(out + (x + i) * channels, tile + i * even_channels, (size_t)channels);
-        }
-      }
-      set_channels(work, channels);
-    }
-    out += p->output_width * channels;
+    if (direct > 0) run_blocks(work, &r, 0, direct, out, run);
+    if (4 * direct < width) run_by_tile(work, &r, p, stride, 4 * direct, out, tile, run);
+    out += width * channels;
     if (++y == p->output_height) break;
     for (int32_t step = p->stride_height; step > 0; step--) {
       int8_t *oldest = r.lines[0];
@@ -267,4 +368,24 @@ void trecx_conv2d_s8_mve_3x3_stride1(const trecx_conv2d_s8_mve_3x3_params *param
 void trecx_conv2d_s8_mve_3x3_stride2(const trecx_conv2d_s8_mve_3x3_params *params,
                                      const int8_t *input, int8_t *output, void *scratch) {
   conv2d_3x3(params, input, output, scratch, 2, row_stride2);
+}
+
+void trecx_conv2d_s8_mve_3x3x16_stride1(const trecx_conv2d_s8_mve_3x3_params *params,
+                                        const int8_t *input, int8_t *output, void *scratch) {
+  conv2d_3x3(params, input, output, scratch, 1, single_stride1);
+}
+
+void trecx_conv2d_s8_mve_3x3x16_stride2(const trecx_conv2d_s8_mve_3x3_params *params,
+                                        const int8_t *input, int8_t *output, void *scratch) {
+  conv2d_3x3(params, input, output, scratch, 2, single_stride2);
+}
+
+void trecx_conv2d_s8_mve_3x3x16_stride1_relu(const trecx_conv2d_s8_mve_3x3_params *params,
+                                             const int8_t *input, int8_t *output, void *scratch) {
+  conv2d_3x3(params, input, output, scratch, 1, single_stride1_relu);
+}
+
+void trecx_conv2d_s8_mve_3x3x16_stride2_relu(const trecx_conv2d_s8_mve_3x3_params *params,
+                                             const int8_t *input, int8_t *output, void *scratch) {
+  conv2d_3x3(params, input, output, scratch, 2, single_stride2_relu);
 }

@@ -89,7 +89,7 @@ class MveConv2D3x3(MveChoice):
         tile = 8 * -(-out_channels // 2) if tiled else 0
         return [
             Step(
-                kernel=f"trecx_conv2d_s8_mve_3x3_stride{stride}",
+                kernel=self._kernel(op),
                 sources=("mve/conv2d_s8_3x3.c",),
                 header="conv2d_s8_mve.h",
                 params_type="trecx_conv2d_s8_mve_3x3_params",
@@ -104,6 +104,14 @@ class MveConv2D3x3(MveChoice):
         ]
 
     @staticmethod
+    def _kernel(op: Operator) -> str:
+        stride = op.attrs.stride[1]
+        if op.inputs[0].shape[3] != LANES:
+            return f"trecx_conv2d_s8_mve_3x3_stride{stride}"
+        suffix = "" if corrects_ties(op) else "_relu"
+        return f"trecx_conv2d_s8_mve_3x3x16_stride{stride}{suffix}"
+
+    @staticmethod
     def _packed(op: Operator) -> np.ndarray:
         weights = op.inputs[1].data
         filters = weights.shape[0]
@@ -116,9 +124,12 @@ class MveConv2D3x3(MveChoice):
         _, out_height, out_width, out_channels = op.output.shape
         chunks, pairs = channels // LANES, -(-out_channels // 2)
         kernel_row = 36 if op.attrs.stride[1] == 1 else 39
-        block = (3 * kernel_row + 1) * chunks + (23 if corrects_ties(op) else 21)
+        block = 3 * kernel_row * chunks + (23 if corrects_ties(op) else 21)
         blocks = -(-out_width // 4)
-        row = blocks * (pairs * block + 24 + 5 * chunks) + 130 + 40 * chunks
+        if chunks == 1:
+            row = blocks * (pairs * block + 13) + 70
+        else:
+            row = blocks * (pairs * (block + chunks) + 16 + 5 * chunks) + 80 + 30 * chunks
         staging = height * chunks * (4 * width + 12)
         return out_height * row + staging + clamp_instructions(op)
 

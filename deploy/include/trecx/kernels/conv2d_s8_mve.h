@@ -39,6 +39,17 @@ void trecx_conv2d_s8_mve_3x3_stride1(const trecx_conv2d_s8_mve_3x3_params *param
 void trecx_conv2d_s8_mve_3x3_stride2(const trecx_conv2d_s8_mve_3x3_params *params,
                                      const int8_t *input, int8_t *output, void *scratch);
 
+/* For 16 input channels, shorter; _relu where activation_min >= output_zero_point (see
+ * trecx/mve_arith.h). */
+void trecx_conv2d_s8_mve_3x3x16_stride1(const trecx_conv2d_s8_mve_3x3_params *params,
+                                        const int8_t *input, int8_t *output, void *scratch);
+void trecx_conv2d_s8_mve_3x3x16_stride2(const trecx_conv2d_s8_mve_3x3_params *params,
+                                        const int8_t *input, int8_t *output, void *scratch);
+void trecx_conv2d_s8_mve_3x3x16_stride1_relu(const trecx_conv2d_s8_mve_3x3_params *params,
+                                             const int8_t *input, int8_t *output, void *scratch);
+void trecx_conv2d_s8_mve_3x3x16_stride2_relu(const trecx_conv2d_s8_mve_3x3_params *params,
+                                             const int8_t *input, int8_t *output, void *scratch);
+
 /* Any kernel, stride, dilation and padding with more than 16 weights a filter, no groups.
  *
  * Order of the weights: for ky, for kx, for each channel, filled up with zeros to `chunks` vectors
