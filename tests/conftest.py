@@ -1,8 +1,13 @@
 """Fixtures that several files share."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
+
+with contextlib.suppress(ImportError):
+    # Before any test file loads TensorFlow: after it, tflite-runtime calls TensorFlow's libraries.
+    import tflite_runtime.interpreter  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -60,9 +61,12 @@ class Runtime:
 
 
 def find_runtime(package: str | None = None) -> Runtime | None:
-    """The installed runtime, tflite-runtime first; only `package` when given; None without one."""
+    """The installed runtime, tflite-runtime first; only `package` when given; None without one.
+
+    tflite-runtime cannot be loaded after TensorFlow, whose libraries it then calls by mistake.
+    """
     for module, name in _PACKAGES.items():
-        if package not in (None, name):
+        if package not in (None, name) or (package is None and _is_too_late(module)):
             continue
         try:
             found = importlib.import_module(module)
@@ -70,3 +74,8 @@ def find_runtime(package: str | None = None) -> Runtime | None:
             continue
         return Runtime(name, importlib.metadata.version(name), found)
     return None
+
+
+def _is_too_late(module: str) -> bool:
+    own = module.startswith("tflite_runtime")
+    return own and "tensorflow" in sys.modules and module not in sys.modules

@@ -1,0 +1,123 @@
+"""Recipes of every method on every network, and names that are no methods."""
+
+import json
+
+import pytest
+
+from trecx.errors import InputError
+from trecx.stages.comparing import Terms, train_and_compare
+from trecx.stages.recipes import known_names, method_recipe, places_by_share, places_of
+from trecx.task import find_task
+
+PUBLISHED = {
+    "ic": {
+        "eenet": ["stack1_relu", "stack2_relu"],
+        "branchynet": ["stack1_relu", "stack2_relu"],
+        "sdn": ["stack1_relu", "stack2_relu"],
+    },
+    "kws": {
+        "eenet": ["block1_relu", "block2_relu"],
+        "branchynet": ["block1_relu", "block3_relu"],
+        "sdn": ["block1_relu", "block2_relu", "block3_relu"],
+    },
+    "vww": {
+        "eenet": ["block3_relu", "block5_relu"],
+        "branchynet": ["block5_relu", "block9_relu"],
+        "sdn": [f"block{n}_relu" for n in range(2, 13, 2)],
+    },
+}
+
+
+@pytest.fixture(scope="module", params=PUBLISHED)
+def task(request):
+    return find_task(request.param)
+
+
+@pytest.fixture(scope="module")
+def network(task):
+    return task.build(len(task.labels))
+
+
+def test_every_method_has_its_published_exits(task, network):
+    for name, places in PUBLISHED[task.name].items():
+        recipe = method_recipe(task, name, network=network)
+        assert [spec.at for spec in recipe.exits] == places
+        assert recipe.method == name
+
+
+def test_all_methods_share_the_schedule(task, network):
+    recipes = {name: method_recipe(task, name, network=network) for name in known_names(task)}
+    schedules = {
+        name: (r.epochs, r.batch_size, r.learning_rate, r.schedule, r.augmentation)
+        for name, r in recipes.items()
+        if name not in task.recipes or name in ("base", "t-recx", "t-recx-no-ev")
+    }
+    assert len(set(schedules.values())) == 1
+    assert {r.epochs for r in recipes.values()} == {recipes["t-recx"].epochs}
+    assert {method_recipe(task, n, epochs=7, network=network).epochs for n in recipes} == {7}
+
+
+def test_a_template_gives_its_schedule(task, network):
+    demo = task.recipe("demo")
+    for name in ("base", "t-recx", "t-recx-no-ev", "sdn"):
+        recipe = method_recipe(task, name, template="demo", network=network)
+        assert (recipe.epochs, recipe.learning_rate) == (demo.epochs, demo.learning_rate)
+    assert method_recipe(task, "t-recx-no-ev", template="demo").exits[0].assist is None
+    assert method_recipe(task, "t-recx", template="demo").exits == demo.exits
+
+
+def test_pteenet_has_a_convolution_as_wide_as_its_map(task, network):
+    widths = {place.layer: place.output_shape[-1] for place in places_of(network)}
+    for spec in method_recipe(task, "pteenet", network=network).exits:
+        assert spec.options["convs"] == [widths[spec.at]]
+    plain = method_recipe(task, "pteenet-pool", network=network)
+    assert plain.method == "pteenet" and all(not spec.options for spec in plain.exits)
+
+
+def test_branchynet_weighs_its_first_exit_most(task, network):
+    recipe = method_recipe(task, "branchynet", network=network)
+    assert [spec.loss_weight for spec in recipe.exits] == [1.0, 0.3]
+
+
+def test_a_recipe_file_is_a_method(tmp_path):
+    task = find_task("kws")
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps(task.recipe("demo").to_json()))
+    found = method_recipe(task, str(path))
+    assert found.to_json() == task.recipe("demo").stretched(task.recipe().epochs).to_json()
+    path.write_text('{"name": "x", "colour": "red"}')
+    with pytest.raises(InputError, match=r"found\.json holds no recipe"):
+        method_recipe(task, str(path))
+    with pytest.raises(InputError, match="there is no recipe file"):
+        method_recipe(task, str(tmp_path / "lost.json"))
+
+
+def test_an_unknown_method_lists_the_known():
+    with pytest.raises(InputError, match=r"unknown method 'branchy' .* did you mean 'branchynet'"):
+        method_recipe(find_task("kws"), "branchy")
+
+
+def test_a_network_without_a_place_is_refused(network):
+    with pytest.raises(InputError, match="no place for an exit"):
+        places_by_share([p for p in places_of(network) if p.cost > 0.99], (0.5,))
+
+
+@pytest.mark.parametrize(
+    "task_name, methods, message",
+    [
+        ("ad", ["sdn"], "'ad' is no classification"),
+        ("kws", ["base"], "at least one method beside the base network"),
+        ("kws", ["sdn", "nothing"], "unknown method 'nothing'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(tmp_path, task_name, methods, message):
+    task = find_task(task_name)
+    data = task.load_data("synthetic", **({"train": 24} if task_name == "kws" else {}))
+    with pytest.raises(InputError, match=message):
+        train_and_compare(task, methods, data, tmp_path / "out", Terms())
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_policy_lists_the_known():
+    with pytest.raises(InputError, match="unknown exit policy 'psychic': known are class_gate"):
+        Terms(policies=("psychic",))
