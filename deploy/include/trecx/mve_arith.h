@@ -25,39 +25,47 @@
 #include <arm_mve.h>
 #include <stdint.h>
 
+/* clang-format off */
+
 /* The 4 x 2 block: four pixels (or rows) times two filters. Accumulators of the first filter in r0,
  * r2, r4, r6, of the second in r8, r10, r12, lr (VMLADAV writes even registers only). After this
- * lane p of q4 and of q5 is pixel p. */
-#define TRECX_MVE_BLOCK_TO_VECTORS \
-  "vmov q4[2], q4[0], r0, r4 \n"   \
-  "vmov q4[3], q4[1], r2, r6 \n"   \
-  "vmov q5[2], q5[0], r8, r12 \n"  \
-  "vmov q5[3], q5[1], r10, lr \n"
+ * lane p of a and of b is pixel p. */
+#define TRECX_MVE_TO_VECTORS(a, b)            \
+  "vmov " a "[2], " a "[0], r0, r4 \n"        \
+  "vmov " a "[3], " a "[1], r2, r6 \n"        \
+  "vmov " b "[2], " b "[0], r8, r12 \n"       \
+  "vmov " b "[3], " b "[1], r10, lr \n"
 
-/* q4, q5: accumulators; r0, r2, r4: bias, multiplier and minus the right shift of the first filter;
- * r6, r8, r10: of the second. Leaves int16 values in q4, first filter in even lanes. */
-#define TRECX_MVE_BLOCK_SCALE  \
-  "vadd.i32 q4, q4, r0 \n"     \
-  "vadd.i32 q5, q5, r6 \n"     \
-  "vqrdmulh.s32 q4, q4, r2 \n" \
-  "vqrdmulh.s32 q5, q5, r8 \n" \
-  "vrshl.s32 q4, r4 \n"        \
-  "vrshl.s32 q5, r10 \n"       \
-  "vqmovnb.s32 q4, q4 \n"      \
-  "vqmovnt.s32 q4, q5 \n"
+/* a, b: accumulators; r0, r2, r4: bias, multiplier and minus the right shift of the first filter;
+ * r6, r8, r10: of the second. Leaves int16 values in a, first filter in even lanes. */
+#define TRECX_MVE_SCALE(a, b)            \
+  "vadd.i32 " a ", " a ", r0 \n"         \
+  "vadd.i32 " b ", " b ", r6 \n"         \
+  "vqrdmulh.s32 " a ", " a ", r2 \n"     \
+  "vqrdmulh.s32 " b ", " b ", r8 \n"     \
+  "vrshl.s32 " a ", r4 \n"               \
+  "vrshl.s32 " b ", r10 \n"              \
+  "vqmovnb.s32 " a ", " a " \n"          \
+  "vqmovnt.s32 " a ", " b " \n"
 
-/* The same with ties of negative values corrected; changes q6 and q7. */
-#define TRECX_MVE_BLOCK_SCALE_TIES \
-  "vadd.i32 q4, q4, r0 \n"         \
-  "vadd.i32 q5, q5, r6 \n"         \
-  "vshr.s32 q6, q4, #31 \n"        \
-  "vshr.s32 q7, q5, #31 \n"        \
-  "vqrdmlah.s32 q6, q4, r2 \n"     \
-  "vqrdmlah.s32 q7, q5, r8 \n"     \
-  "vrshl.s32 q6, r4 \n"            \
-  "vrshl.s32 q7, r10 \n"           \
-  "vqmovnb.s32 q4, q6 \n"          \
-  "vqmovnt.s32 q4, q7 \n"
+/* The same with ties of negative values corrected. */
+#define TRECX_MVE_SCALE_TIES(a, b, temporary)         \
+  "vadd.i32 " a ", " a ", r0 \n"                      \
+  "vadd.i32 " b ", " b ", r6 \n"                      \
+  "vshr.s32 " temporary ", " a ", #31 \n"             \
+  "vqrdmlah.s32 " temporary ", " a ", r2 \n"          \
+  "vshr.s32 " a ", " b ", #31 \n"                     \
+  "vqrdmlah.s32 " a ", " b ", r8 \n"                  \
+  "vrshl.s32 " temporary ", r4 \n"                    \
+  "vrshl.s32 " a ", r10 \n"                           \
+  "vqmovnt.s32 " a ", " a " \n"                       \
+  "vqmovnb.s32 " a ", " temporary " \n"
+
+#define TRECX_MVE_BLOCK_TO_VECTORS TRECX_MVE_TO_VECTORS("q4", "q5")
+#define TRECX_MVE_BLOCK_SCALE TRECX_MVE_SCALE("q4", "q5")
+#define TRECX_MVE_BLOCK_SCALE_TIES TRECX_MVE_SCALE_TIES("q4", "q5", "q6")
+
+/* clang-format on */
 
 /* Registers that the assembly blocks change. r7 is saved by the blocks themselves: it is the frame
  * pointer of unoptimised code and cannot be declared. */

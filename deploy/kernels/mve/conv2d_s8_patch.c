@@ -18,6 +18,7 @@ typedef struct {
   int32_t output_step;       /* from block to block */
   uint16_t offsets[8];       /* of a block's outputs, patch by patch, the two filters in turn */
   uint16_t short_offsets[8]; /* of a block of three; the last two repeat those before */
+  uint8_t wide_offsets[16];  /* of two blocks, values of the two in turn */
   int32_t short_step;
   int32_t short_blocks;
   const int8_t *patches; /* these two are read by one LDRD */
@@ -39,6 +40,12 @@ typedef struct {
   "vmladav.s8 " b ", q1, q4 \n"    \
   "vmladava.s8 " a ", q2, q5 \n"   \
   "vmladava.s8 " b ", q3, q5 \n"
+
+#define RESIDENT_BLOCK           \
+  RESIDENT_CHUNKS("r0", "r8")    \
+  RESIDENT_CHUNKS("r2", "r10")   \
+  RESIDENT_CHUNKS("r4", "r12")   \
+  RESIDENT_CHUNKS("r6", "lr")
 
 /* 16 values of four patches: 14 instructions of 4 bytes. */
 #define STREAMED_CHUNK(weights0, weights1)   \
@@ -111,7 +118,7 @@ typedef struct {
 
 #define FIELD(field) [field] "i"(offsetof(product, field))
 #define FIELDS                                                                          \
-  FIELD(offsets), FIELD(short_offsets), FIELD(short_step), FIELD(short_blocks),         \
+  FIELD(offsets), FIELD(short_offsets), FIELD(wide_offsets), FIELD(short_step), FIELD(short_blocks),         \
   FIELD(patches), FIELD(weight_bytes), FIELD(packed), FIELD(packed_end), FIELD(streamed)
 
 /* Where to jump over the unrolled chunks that are not needed, or to the loop for long filters. */
@@ -148,10 +155,7 @@ typedef struct {
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
         "20: \n"                                                                          \
-        RESIDENT_CHUNKS("r0", "r8")                                                       \
-        RESIDENT_CHUNKS("r2", "r10")                                                      \
-        RESIDENT_CHUNKS("r4", "r12")                                                      \
-        RESIDENT_CHUNKS("r6", "lr")                                                       \
+        RESIDENT_BLOCK                                                                    \
         "bx r11 \n"                                                                       \
         ".balign 4 \n"                                                                    \
         UNROLL(STREAMED_CHUNK)                                                            \
@@ -213,7 +217,7 @@ typedef struct {
   }
 
 /* Two chunks: nothing is streamed, and the offsets stay in q7. */
-#define NARROW_PRODUCT(name)                                                              \
+#define NARROW_PRODUCT(name, SCALE)                                                       \
   static __attribute__((noinline)) void name(product *work) {                             \
     register product *r9 __asm__("r9") = work;                                            \
     __asm__ volatile(                                                                     \
@@ -222,18 +226,49 @@ typedef struct {
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
         "20: \n"                                                                          \
-        RESIDENT_CHUNKS("r0", "r8")                                                       \
-        RESIDENT_CHUNKS("r2", "r10")                                                      \
-        RESIDENT_CHUNKS("r4", "r12")                                                      \
-        RESIDENT_CHUNKS("r6", "lr")                                                       \
+        RESIDENT_BLOCK                                                                    \
         TRECX_MVE_BLOCK_TO_VECTORS                                                        \
         "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                   \
-        TRECX_MVE_BLOCK_SCALE                                                             \
+        SCALE                                                                             \
         "vqadd.s16 q4, q4, r12 \n"                                                        \
         "vqmovnb.s16 q4, q4 \n"                                                           \
         "vstrb.16 q4, [r5, q7] \n"                                                        \
         "add r5, r5, lr \n"                                                               \
         "subs r7, r7, #1 \n"                                                              \
+        "bne 20b \n"                                                                      \
+        PAIR_DONE                                                                         \
+        "bne 10b \n"                                                                      \
+        "pop {r7} \n"                                                                     \
+        : "+r"(r9)                                                                        \
+        : FIELDS                                                                          \
+        : TRECX_MVE_CLOBBERS);                                                            \
+  }
+
+/* The same for an even number of blocks and at most 36 output channels: two blocks, one store. */
+#define NARROW_PRODUCT_BY_TWO(name)                                                       \
+  static __attribute__((noinline)) void name(product *work) {                             \
+    register product *r9 __asm__("r9") = work;                                            \
+    __asm__ volatile(                                                                     \
+        "push {r7} \n"                                                                    \
+        "vldrb.u8 q7, [r9, %[wide_offsets]] \n"                                           \
+        "10: \n"                                                                          \
+        NEXT_PAIR                                                                         \
+        "20: \n"                                                                          \
+        RESIDENT_BLOCK                                                                    \
+        TRECX_MVE_TO_VECTORS("q6", "q5")                                                  \
+        "ldm r9, {r0, r2, r4, r6, r8, r10, r12} \n"                                       \
+        TRECX_MVE_SCALE("q6", "q5")                                                       \
+        "vqadd.s16 q6, q6, r12 \n"                                                        \
+        RESIDENT_BLOCK                                                                    \
+        TRECX_MVE_TO_VECTORS("q4", "q5")                                                  \
+        "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                   \
+        TRECX_MVE_SCALE("q4", "q5")                                                       \
+        "vqadd.s16 q4, q4, r12 \n"                                                        \
+        "vqmovnb.s16 q6, q6 \n"                                                           \
+        "vqmovnt.s16 q6, q4 \n"                                                           \
+        "vstrb.8 q6, [r5, q7] \n"                                                         \
+        "add r5, r5, lr, lsl #1 \n"                                                       \
+        "subs r7, r7, #2 \n"                                                              \
         "bne 20b \n"                                                                      \
         PAIR_DONE                                                                         \
         "bne 10b \n"                                                                      \
@@ -249,13 +284,16 @@ PRODUCT(multiply, TRECX_MVE_BLOCK_SCALE_TIES)
 PRODUCT(multiply_relu, TRECX_MVE_BLOCK_SCALE)
 SHORT_PRODUCT(multiply_short, TRECX_MVE_BLOCK_SCALE_TIES)
 SHORT_PRODUCT(multiply_short_relu, TRECX_MVE_BLOCK_SCALE)
-NARROW_PRODUCT(multiply_narrow_relu)
+NARROW_PRODUCT(multiply_narrow, TRECX_MVE_BLOCK_SCALE_TIES)
+NARROW_PRODUCT(multiply_narrow_relu, TRECX_MVE_BLOCK_SCALE)
+NARROW_PRODUCT_BY_TWO(multiply_narrow_by_two_relu)
 
-/* Blocks of four, of three, and of four with two chunks. */
+/* Blocks of four, of three, of four with two chunks, and of those two at a time. */
 typedef struct {
   void (*blocks)(product *);
   void (*short_blocks)(product *);
   void (*narrow_blocks)(product *);
+  void (*narrow_by_two)(product *);
 } products;
 
 /* Parts of scratch, and where the staging stands. */
@@ -467,20 +505,30 @@ static void gather_window(const staging *s, const int8_t *corner, int32_t i) {
   }
 }
 
-/* 3x3 windows of three channels, of neighbouring output pixels; `step` is a constant. */
-static inline void cut_windows_3x3x3(const int8_t *corner, int32_t line_bytes, int32_t step,
-                                     int8_t *to, int32_t count) {
-  const int8_t *top = corner, *middle = top + line_bytes, *bottom = middle + line_bytes;
-  for (; count > 0; count--) {
-    vst1q_s8(to, vld1q_s8(top));
-    vst1q_s8(to + 9, vld1q_s8(middle));
-    vst1q_s8(to + 18, vld1q_s8(bottom));
-    top += step;
-    middle += step;
-    bottom += step;
-    to += 32;
+/* clang-format off */
+
+/* 3x3 windows of three channels, of neighbouring output pixels `step` bytes apart. */
+#define CUT_WINDOWS_3X3X3(name, step)                                                     \
+  static void name(const int8_t *top, int32_t line_bytes, int8_t *to, int32_t count) {    \
+    const int8_t *middle = top + line_bytes, *bottom = middle + line_bytes;               \
+    __asm__ volatile(                                                                     \
+        "dls lr, %[count] \n"                                                             \
+        "1: vldrb.u8 q0, [%[top]], " step " \n"                                           \
+        "vldrb.u8 q1, [%[middle]], " step " \n"                                           \
+        "vldrb.u8 q2, [%[bottom]], " step " \n"                                           \
+        "vstrb.8 q0, [%[to]], #32 \n"                                                     \
+        "vstrb.8 q1, [%[to], #-23] \n"                                                    \
+        "vstrb.8 q2, [%[to], #-14] \n"                                                    \
+        "le lr, 1b \n"                                                                    \
+        : [top] "+r"(top), [middle] "+r"(middle), [bottom] "+r"(bottom), [to] "+r"(to)    \
+        : [count] "r"(count)                                                              \
+        : "lr", "q0", "q1", "q2", "memory");                                              \
   }
-}
+
+/* clang-format on */
+
+CUT_WINDOWS_3X3X3(cut_windows_3x3x3_stride1, "#3")
+CUT_WINDOWS_3X3X3(cut_windows_3x3x3_stride2, "#6")
 
 static int32_t is_3x3x3(const trecx_conv2d_s8_mve_patch_params *p) {
   return p->kernel_height == 3 && p->kernel_width == 3 && p->input_channels == 3 &&
@@ -494,9 +542,9 @@ static void stage_windows(const staging *s, int32_t first, int32_t count) {
   const int8_t *corner = s->lines + s->x * step;
   int8_t *resident = s->patches + 32 * first;
   if (is_3x3x3(p) && step == 3) {
-    cut_windows_3x3x3(corner, p->line_bytes, 3, resident, count);
+    cut_windows_3x3x3_stride1(corner, p->line_bytes, resident, count);
   } else if (is_3x3x3(p) && step == 6) {
-    cut_windows_3x3x3(corner, p->line_bytes, 6, resident, count);
+    cut_windows_3x3x3_stride2(corner, p->line_bytes, resident, count);
   } else {
     for (int32_t i = first; i < first + count; i++) {
       if (s->half_words) {
@@ -541,6 +589,10 @@ static void set_channels(product *work, int32_t channels) {
   trecx_mve_block_offsets(work->offsets, channels);
   memcpy(work->short_offsets, work->offsets, 12);
   memcpy(work->short_offsets + 6, work->offsets + 4, 4);
+  for (int32_t i = 0; i < 8; i++) {
+    work->wide_offsets[2 * i] = (uint8_t)work->offsets[i];
+    work->wide_offsets[2 * i + 1] = (uint8_t)(work->offsets[i] + 4 * channels);
+  }
 }
 
 /* Blocks of the staged group, from patch `first` on. */
@@ -568,6 +620,9 @@ static void run_by_tile(product *work, const staging *s, int32_t first, int32_t 
   set_channels(work, channels);
 }
 
+/* Channels up to which the offsets of two blocks are 8-bit. */
+#define WIDEST_BY_TWO 36
+
 static void multiply_group(product *work, const staging *s, int32_t count, int8_t *out,
                            int8_t *tile, const products *multiply_by) {
   const int32_t channels = s->p->output_channels;
@@ -575,8 +630,13 @@ static void multiply_group(product *work, const staging *s, int32_t count, int8_
   const int32_t direct = channels & 1 ? 0 : s->in_fours & ~3;
   work->blocks = direct / 4;
   work->short_blocks = (count - s->in_fours) / 3;
+  if (s->p->chunks == 2 && direct % 8 == 0 && channels <= WIDEST_BY_TWO) {
+    blocks = multiply_by->narrow_by_two;
+  }
   if (direct > 0) run(work, s, 0, out, blocks);
-  if (direct < s->in_fours) run_by_tile(work, s, direct, s->in_fours, out, tile, blocks);
+  if (direct < s->in_fours) {
+    run_by_tile(work, s, direct, s->in_fours, out, tile, multiply_by->blocks);
+  }
   if (s->in_fours < count) {
     run(work, s, s->in_fours, out + s->in_fours * channels, multiply_by->short_blocks);
   }
@@ -620,12 +680,13 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
 
 void trecx_conv2d_s8_mve_patch(const trecx_conv2d_s8_mve_patch_params *params, const int8_t *input,
                                int8_t *output, void *scratch) {
-  static const products multiply_by = {multiply, multiply_short, multiply};
+  static const products multiply_by = {multiply, multiply_short, multiply_narrow, multiply_narrow};
   conv2d_patch(params, input, output, scratch, &multiply_by);
 }
 
 void trecx_conv2d_s8_mve_patch_relu(const trecx_conv2d_s8_mve_patch_params *params,
                                     const int8_t *input, int8_t *output, void *scratch) {
-  static const products multiply_by = {multiply_relu, multiply_short_relu, multiply_narrow_relu};
+  static const products multiply_by = {multiply_relu, multiply_short_relu, multiply_narrow_relu,
+                                       multiply_narrow_by_two_relu};
   conv2d_patch(params, input, output, scratch, &multiply_by);
 }

@@ -204,7 +204,7 @@ class MveConv2DPatch(MveChoice):
                 params=params,
                 inputs=(source,),
                 outputs=(op.output,),
-                scratch_bytes=100
+                scratch_bytes=116
                 + group * chunks * LANES
                 + windows
                 + smallest_tile(pixels, out_channels),
@@ -217,7 +217,8 @@ class MveConv2DPatch(MveChoice):
     def _group(self, pixels: int, patch_bytes: int) -> int:
         if round_up(pixels, 4) * patch_bytes <= self.staged_whole:
             return round_up(pixels, 4)
-        return balanced_group(pixels, max(4, self.staged_bytes // patch_bytes // 4 * 4))
+        group = balanced_group(pixels, max(4, self.staged_bytes // patch_bytes // 4 * 4))
+        return round_up(group, 8) if patch_bytes == 2 * LANES else group  # two blocks at a time
 
     @staticmethod
     def _instructions(op: Operator, chunks: int, group: int) -> int:

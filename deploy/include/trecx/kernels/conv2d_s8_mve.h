@@ -72,7 +72,7 @@ typedef struct {
   const int8_t *packed;
 } trecx_conv2d_s8_mve_patch_params;
 
-/* scratch: 4-byte aligned; bytes = 100 + 16 * group * chunks + windows + tile, with
+/* scratch: 4-byte aligned; bytes = 116 + 16 * group * chunks + windows + tile, with
  *   windows = 0 where line_bytes is 0, else
  *             16 * chunks + 32 + ((kernel_height - 1) * dilation_height + 1) * line_bytes + 16,
  *             rounded up to a multiple of 4,
