@@ -140,7 +140,10 @@ static const int8_t *align_overlap(const params_t *p, const int8_t *input, int8_
   const int32_t same_size =
       p->input_height == p->output_height && p->input_width == p->output_width;
   if (!same_size || output >= input || output + bytes <= input) return input;
-  memmove(output, input, (size_t)bytes);
+  for (int32_t i = 0; i < bytes; i++) {
+    output[i] = input[i]; /* upwards, as the input lies higher */
+    __asm__("" : "+r"(i));
+  }
   return output;
 }
 

@@ -58,9 +58,9 @@ def pair_words(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.stack([lanes[..., 0] | lanes[..., 2] << 16, lanes[..., 1] | lanes[..., 3] << 16], -1)
 
 
-def bytepair_weights(op: Operator) -> Blob:
-    """The words of a convolution in the order [pair][group][2]."""
-    weights = op.inputs[1].data.reshape(op.output.shape[-1], -1)
+def bytepair_weights(weights: np.ndarray) -> Blob:
+    """The words of a convolution, int8 (channels, ...), in the order [pair][group][2]."""
+    weights = weights.reshape(len(weights), -1)
     first, second = pair_channels(len(weights)).T
     return Blob("uint32_t", pair_words(weights[first], weights[second]).reshape(-1))
 
@@ -70,7 +70,7 @@ def layer_fields(op: Operator) -> dict[str, object]:
     channels = pack_channels(op, FAST_SHIFT)
     assert isinstance(channels, Channels), channels
     return {
-        "layer.weights": bytepair_weights(op),
+        "layer.weights": bytepair_weights(channels.weights(op)),
         **channels.fields("layer.constants"),
         "layer.groups": groups_of(op.inputs[1].data[0].size),
         "layer.channels": op.output.shape[-1],

@@ -1,14 +1,19 @@
 """Requantisation constants of the DSP kernels: `trecx_dsp_channels` of trecx/dsp/arith.h.
 
-Seven bytes a channel where the ranges allow it. A channel outside them is written out as an
-exception: constants under which the kernel gives the same output for every sum that can occur.
-Trained networks need these: a channel that a batch normalisation has switched off gets a weight
-scale near zero, and with it a huge bias and right shift, though its output hardly changes.
+Six bytes a channel where the ranges allow it: the multiplier is made on the device, exactly, from
+the 24-bit mantissa of the channel's weight scale and one ratio of the layer.
+
+Trained networks have channels outside these ranges: one that a batch normalisation has switched
+off gets a weight scale near zero, and with it a huge bias and right shift. If its output is the
+same for all inputs, its weights are packed as zeros beside a bias that gives this output. Otherwise
+it becomes an exception: constants under which the kernel gives the same output for every sum that
+can occur, and twenty bytes more.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -24,7 +29,9 @@ OFFSET_LIMIT = 1 << 30
 GENERAL_LARGEST_SHIFT = 21
 PACKED_SHIFTS = 8  # three bits
 EXCEPTION_BYTES = 20
-PACKED_BYTES = 7
+PACKED_BYTES = 6
+MANTISSA_BITS = 23  # of a float32, without the leading one
+ONE = 1 << MANTISSA_BITS  # the mantissa of 1.0
 
 
 @dataclass(frozen=True)
@@ -75,13 +82,21 @@ class Form:
 
 @dataclass
 class Channels:
-    """All channels of a layer in one form. exceptions: channel -> constants."""
+    """All channels of a layer in one form.
+
+    ratio, mantissas: what multipliers are made of (`device_multiplier`). standard: a channel's
+    constants, or None for one of the exceptions (channel -> constants). constant: the channels
+    whose weights must be packed as zeros.
+    """
 
     form: Form
     least_shift: int
     zero_point: int
+    ratio: int
+    mantissas: np.ndarray
     standard: list[Constants | None] = field(default_factory=list)
     exceptions: dict[int, Constants] = field(default_factory=dict)
+    constant: list[int] = field(default_factory=list)
 
     @property
     def nbytes(self) -> int:
@@ -95,6 +110,8 @@ class Channels:
         values = {
             "packed": Blob("uint8_t", self._packed(), align=1),
             "exceptions": Blob("int32_t", np.array(rows).reshape(-1)) if rows else None,
+            "ratio_high": self.ratio >> 32,
+            "ratio_low": self.ratio & 0xFFFFFFFF,
             "exception_count": len(rows),
             "least_shift": self.least_shift,
             "zero_point": self.zero_point,
@@ -102,13 +119,24 @@ class Channels:
         }
         return {f"{name}.{key}": value for key, value in values.items()}
 
+    def weights(self, op: Operator) -> np.ndarray:
+        """The operator's weights, in their own layout, with zeros in the constant channels."""
+        weights = op.inputs[1].data
+        if not self.constant:
+            return weights
+        weights = weights.copy()
+        axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+        np.moveaxis(weights, axis, 0)[self.constant] = 0
+        return weights
+
     def _packed(self) -> np.ndarray:
         out = bytearray()
-        for c in self.standard:
+        for c, mantissa in zip(self.standard, self.mantissas, strict=True):
             word = 0
             if c is not None:
-                word = c.multiplier | (c.shift - self.least_shift) << 31
-                word |= (c.bias & (2 * BIAS_LIMIT - 1)) << 34
+                word = int(mantissa) & ((1 << MANTISSA_BITS) - 1)
+                word |= (c.shift - self.least_shift) << MANTISSA_BITS
+                word |= (c.bias & (2 * BIAS_LIMIT - 1)) << MANTISSA_BITS + 3
             out += word.to_bytes(PACKED_BYTES, "little")
         return np.frombuffer(bytes(out), np.uint8)
 
@@ -147,11 +175,10 @@ def pack_channels(op: Operator, fast_shift: int) -> Channels | str:
     possible = [p for p in packed if isinstance(p, Channels)]
     if not possible:
         return packed[-1]
-    # A few exceptions are the price of the fast form; a layer full of them is not.
-    for channels in possible:
-        if 4 * len(channels.exceptions) <= len(channels.standard):
-            return channels
-    return min(possible, key=lambda c: c.nbytes)
+    fast, general = possible[0], possible[-1]
+    # A few exceptions are the price of the fast form; many more than the general one's are not.
+    allowed = len(general.exceptions) + len(general.standard) // 4
+    return fast if len(fast.exceptions) <= allowed else general
 
 
 def _pack(op: Operator, form: Form) -> Channels | str:
@@ -160,12 +187,21 @@ def _pack(op: Operator, form: Form) -> Channels | str:
     least = form.least_shift
     if not form.fast_shift and shifts:
         least = _busiest_window(shifts)
-    result = Channels(form, least, op.output.zero_point)
+    ratio, mantissas = _ratio(op), _mantissas(op)
+    result = Channels(form, least, op.output.zero_point, ratio, mantissas)
     for index, channel in enumerate(all_channels):
         shift = form.shift_of(channel.right)
-        if _fits(form, channel) and least <= shift < least + PACKED_SHIFTS:
+        in_window = least <= shift < least + PACKED_SHIFTS
+        made = device_multiplier(int(mantissas[index]), ratio)
+        if _fits(form, channel) and in_window and made == channel.multiplier:
             offset = form.offset(channel.zero_point, shift)
             result.standard.append(Constants(channel.bias, channel.multiplier, offset, shift))
+            continue
+        constant = _constant(result, channel)
+        if constant is not None:
+            result.standard.append(constant)
+            result.mantissas[index] = ONE
+            result.constant.append(index)
             continue
         found = _solve(form, channel)
         if found is None:
@@ -176,6 +212,30 @@ def _pack(op: Operator, form: Form) -> Channels | str:
         result.standard.append(None)
         result.exceptions[index] = found
     return result
+
+
+def _ratio(op: Operator) -> int:
+    """Input scale divided by output scale, times a power of two, in [2^63, 2^64)."""
+    ratio = Fraction(op.inputs[0].scale) / Fraction(op.output.scale)
+    shift = 64 - (ratio.numerator.bit_length() - ratio.denominator.bit_length())
+    scaled = ratio * Fraction(2) ** shift
+    while scaled >= 1 << 64:
+        scaled /= 2
+    return int(scaled)
+
+
+def _mantissas(op: Operator) -> np.ndarray:
+    """24-bit mantissa of each channel's weight scale, int64; 0 for one that is not normal."""
+    scales = np.broadcast_to(op.inputs[1].quant.scale.astype(np.float32), op.output.shape[-1])
+    mantissa = np.frexp(scales)[0].astype(np.float64) * (1 << MANTISSA_BITS + 1)
+    return np.where(scales >= np.finfo(np.float32).tiny, mantissa, 0).astype(np.int64)
+
+
+def device_multiplier(mantissa: int, ratio: int) -> int:
+    """The multiplier that dsp/channels.c makes; almost always that of TFLite's double formula."""
+    product = mantissa * (ratio >> 32) + (mantissa * (ratio & 0xFFFFFFFF) >> 32)
+    drop = MANTISSA_BITS + 2 if product >> 2 * MANTISSA_BITS + 9 else MANTISSA_BITS + 1
+    return (product + (1 << drop - 1)) >> drop
 
 
 def _busiest_window(shifts: list[int]) -> int:
@@ -210,6 +270,27 @@ def _fits(form: Form, c: _Channel) -> bool:
     )
 
 
+def _is_representable(c: _Channel) -> bool:
+    """Is the reference's arithmetic free of wrapping and of left shifts?"""
+    return max(abs(c.low + c.bias), abs(c.high + c.bias)) < 1 << 31 and c.right >= 0
+
+
+def _constant(channels: Channels, c: _Channel) -> Constants | None:
+    """Packed constants for a channel with the same output for all inputs, weights taken as zero."""
+    if not _is_representable(c):
+        return None
+    first, last = (int(v) for v in c.reference(np.array([c.low, c.high])))
+    if first != last:
+        return None
+    form, shift = channels.form, channels.least_shift + PACKED_SHIFTS // 2
+    multiplier = device_multiplier(ONE, channels.ratio)
+    right = form.shift_of(shift) if form.fast_shift else shift + 1
+    bias = round((first - c.zero_point) * 2 ** (31 + right) / multiplier)
+    found = Constants(bias, multiplier, form.offset(c.zero_point, shift), shift)
+    exact = int(form.evaluate(found, np.zeros(1, np.int64))[0]) == first
+    return found if exact and abs(bias) < BIAS_LIMIT and form.allows(shift) else None
+
+
 # --- exceptions ------------------------------------------------------------------------------
 
 
@@ -219,13 +300,9 @@ def _solve(form: Form, c: _Channel) -> Constants | None:
     Both results are steps that rise with the dot product, so they are equal when they are equal on
     both sides of each of the reference's steps.
     """
-    if max(abs(c.low + c.bias), abs(c.high + c.bias)) >= 1 << 31 or c.right < 0:
+    if not _is_representable(c):
         return None
     first, last = c.reference(np.array([c.low, c.high]))
-    shift = 1
-    if first == last:
-        scale = form.fast_shift or shift + 1
-        return Constants(0, 0, (2 * int(first) + 1) << (scale - 1), shift)
     edges = _step_edges(c, int(first), int(last))
     points = np.concatenate([edges - 1, edges, [c.low, c.high]])
     want = c.reference(points)

@@ -229,9 +229,10 @@ class DspConv2D1x1Eight(KernelChoice):
     def lower(self, op: Operator) -> list[Step]:
         channels = op.output.shape[3]
         pixels = op.output.size // channels
+        constants = pack_channels(op, EIGHT_FAST_SHIFT)
         params = {
-            "weights": Blob("int8_t", op.inputs[1].data.reshape(-1)),
-            **pack_channels(op, EIGHT_FAST_SHIFT).fields("constants"),
+            "weights": Blob("int8_t", constants.weights(op).reshape(-1)),
+            **constants.fields("constants"),
             "pixels": pixels,
             "channels": channels,
             **activation_fields(op),

@@ -56,7 +56,7 @@ class DspDepthwise3x3(KernelChoice):
         constants = pack_channels(op, FAST_SHIFT)
         assert isinstance(constants, Channels), constants
         params = {
-            "weights": Blob("int8_t", _nine_taps(op), align=1),
+            "weights": Blob("int8_t", _nine_taps(constants.weights(op)), align=1),
             **constants.fields("constants"),
             "input_height": height,
             "input_width": width,
@@ -101,9 +101,9 @@ class DspDepthwise3x3(KernelChoice):
         return channels * per_channel + groups * (spread + strips * STRIP) + 200
 
 
-def _nine_taps(op: Operator) -> np.ndarray:
+def _nine_taps(weights: np.ndarray) -> np.ndarray:
     """int8 array [channels][3][3]: a smaller kernel in the top left corner, the rest zero."""
-    _, kernel_height, kernel_width, channels = op.inputs[1].shape
+    _, kernel_height, kernel_width, channels = weights.shape
     taps = np.zeros((channels, 3, 3), np.int8)
-    taps[:, :kernel_height, :kernel_width] = op.inputs[1].data[0].transpose(2, 0, 1)
+    taps[:, :kernel_height, :kernel_width] = weights[0].transpose(2, 0, 1)
     return taps.reshape(-1)

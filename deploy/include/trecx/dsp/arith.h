@@ -136,18 +136,20 @@ typedef struct {
   trecx_dsp_requant requant;
 } trecx_dsp_channel;
 
-#define TRECX_DSP_CHANNEL_BYTES 7
+#define TRECX_DSP_CHANNEL_BYTES 6
 #define TRECX_DSP_EXCEPTION_WORDS 5
 
 /* The constants of a layer in flash.
- * packed: seven bytes a channel; from the lowest bit on: the multiplier in 31 bits, the shift less
- *   least_shift in 3, the bias in 22.
- * exceptions: [exception_count][5] in ascending order: channel, bias, multiplier, offset, shift;
- *   they replace what is packed.
- * zero_point: of the output. fast_shift: E, or 0 for the general form. */
+ * packed: six bytes a channel; from the lowest bit on: the mantissa of the weight scale without its
+ *   leading one in 23 bits, the shift less least_shift in 3, the bias in 22.
+ * ratio: input scale / output scale times a power of two, in 2^63 .. 2^64 - 1; the multiplier is
+ * the product with the mantissa, rounded to 31 bits. exceptions: [exception_count][5] in ascending
+ * order: channel, bias, multiplier, offset, shift; they replace what is packed. zero_point: of the
+ * output. fast_shift: E, or 0 for the general form. */
 typedef struct {
   const uint8_t *packed;
   const int32_t *exceptions;
+  uint32_t ratio_high, ratio_low;
   int16_t exception_count;
   int16_t least_shift;
   int16_t zero_point;
@@ -159,6 +161,7 @@ typedef struct {
 typedef struct {
   const uint8_t *packed;
   const int32_t *exception;
+  uint32_t ratio_high, ratio_low;
   int32_t index, exceptions_left;
   int32_t least_shift, fast, level;
 } trecx_dsp_cursor;
@@ -190,13 +193,31 @@ static inline uint32_t trecx_load32(const void *address) {
   return word;
 }
 
+/* The empty assembly keeps the compiler from making library calls of short loops. */
+
 static inline void trecx_copy_bytes(int8_t *to, const int8_t *from, int32_t count) {
   for (; count >= 16; count -= 16) {
     memcpy(to, from, 16);
     to += 16;
     from += 16;
   }
-  for (; count > 0; count--) *to++ = *from++;
+  for (; count > 0; count--) {
+    *to++ = *from++;
+    __asm__("" : "+r"(to));
+  }
+}
+
+static inline void trecx_fill_bytes(int8_t *to, int8_t value, int32_t count) {
+  const uint32_t word = (uint8_t)value * 0x01010101u;
+  for (; count >= 4; count -= 4) {
+    memcpy(to, &word, 4);
+    to += 4;
+    __asm__("" : "+r"(to));
+  }
+  for (; count > 0; count--) {
+    *to++ = value;
+    __asm__("" : "+r"(to));
+  }
 }
 
 /* Does nothing for the whole int8 range, which is by far the most frequent case. */
@@ -206,10 +227,6 @@ static inline void trecx_clamp_bytes(int8_t *data, int32_t count, int32_t low, i
     if (*data < low) *data = (int8_t)low;
     if (*data > high) *data = (int8_t)high;
   }
-}
-
-static inline void trecx_fill_bytes(int8_t *to, int8_t value, int32_t count) {
-  for (; count > 0; count--) *to++ = value;
 }
 
 #endif

@@ -23,15 +23,25 @@
   "ldm sp, {r0, r2, r3, lr}\n\t"    \
   "ldm r3, {r7-r12}\n\t"
 
-/* Eight groups a turn; entering at the group that makes the rest a multiple of eight. */
-#define DOT(GROUP)                                                               \
+/* Eight groups a turn for three pixels, four for two, which are rare; entering at the group that
+ * makes the rest a multiple. */
+#define DOT_3                                                                    \
   "tbb [pc, r2]\n"                                                               \
   "2:\n\t"                                                                       \
   ".byte (20f - 2b) / 2, (21f - 2b) / 2, (22f - 2b) / 2, (23f - 2b) / 2\n\t"      \
   ".byte (24f - 2b) / 2, (25f - 2b) / 2, (26f - 2b) / 2, (27f - 2b) / 2\n"        \
-  "20:\n\t" GROUP "21:\n\t" GROUP "22:\n\t" GROUP "23:\n\t" GROUP                \
-  "24:\n\t" GROUP "25:\n\t" GROUP "26:\n\t" GROUP "27:\n\t" GROUP                \
+  "20:\n\t" GROUP_3 "21:\n\t" GROUP_3 "22:\n\t" GROUP_3 "23:\n\t" GROUP_3        \
+  "24:\n\t" GROUP_3 "25:\n\t" GROUP_3 "26:\n\t" GROUP_3 "27:\n\t" GROUP_3        \
   "subs lr, lr, #8\n\t"                                                         \
+  "bgt 20b\n\t"
+
+#define DOT_2                                                                    \
+  "and r2, r2, #3\n\t"                                                          \
+  "tbb [pc, r2]\n"                                                               \
+  "2:\n\t"                                                                       \
+  ".byte (20f - 2b) / 2, (21f - 2b) / 2, (22f - 2b) / 2, (23f - 2b) / 2\n"        \
+  "20:\n\t" GROUP_2 "21:\n\t" GROUP_2 "22:\n\t" GROUP_2 "23:\n\t" GROUP_2        \
+  "subs lr, lr, #4\n\t"                                                         \
   "bgt 20b\n\t"
 
 /* r0 requantisation of A, then of B; r5 output, r6 pixel step. Goes on at 61 or 62. */
@@ -94,7 +104,7 @@
 
 __attribute__((naked)) void trecx_bytepair_run_3(const trecx_bytepair_run *run __attribute__((unused))) {
   __asm__ volatile(
-      BEGIN DOT(GROUP_3)
+      BEGIN DOT_3
       "sub r7, r7, r10\n\t"
       "sub r8, r8, r11\n\t"
       "sub r9, r9, r12\n\t"
@@ -123,7 +133,7 @@ __attribute__((naked)) void trecx_bytepair_run_3(const trecx_bytepair_run *run _
 
 __attribute__((naked)) void trecx_bytepair_run_2(const trecx_bytepair_run *run __attribute__((unused))) {
   __asm__ volatile(
-      BEGIN DOT(GROUP_2)
+      BEGIN DOT_2
       "sub r7, r7, r10\n\t"
       "sub r8, r8, r11\n\t"
       REQUANTIZE_BEGIN
