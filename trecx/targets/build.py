@@ -145,7 +145,10 @@ def build_firmware(
         *(_SANITIZE if sanitize else ()),
         *flags,
     ]
-    includes = [deploy_path() / "include", *map(Path, include_dirs)]
+    # A compiled library brings the headers that it was made with.
+    own_headers = [Path(folder) / "include" for folder in include_dirs]
+    includes = [*(p for p in own_headers if p.is_dir()), deploy_path() / "include"]
+    includes += map(Path, include_dirs)
     own = [f"-D{key}={value}" for key, value in sorted(definitions.items())]
     units = [(Path(s), common) for s in dict.fromkeys(map(Path, sources))]
     units += [(s, [*common, *_rates(board)]) for s in board.sources]

@@ -26,7 +26,6 @@ _PACKAGES = (
     (("rich",), "the command line", True),
     (("tflite-runtime", "ai-edge-litert"), "checking bundles against TensorFlow Lite", False),
     (("tensorflow",), "training and conversion to .tflite", False),
-    (("matplotlib",), "charts in HTML reports", False),
     (("tflite-micro",), "comparing with TensorFlow Lite Micro", False),
 )
 

@@ -15,13 +15,14 @@ import numpy as np
 from trecx.errors import InputError, TargetError, TargetTimeoutError
 from trecx.targets.boards import Board
 from trecx.targets.build import Firmware
-from trecx.targets.deploy_path import deploy_path
 from trecx.targets.elf import FunctionFinder
 from trecx.targets.faults import error_from_exit, hang_place
 from trecx.targets.qemu import Emulator, instructions_from_ticks
 
 _HEADER = struct.Struct("<4I")
 _MAGIC = 0x314C5254
+# Parts of the paths of sources that are not generated code; only that is timed.
+_NOT_GENERATED = ("/kernels/", "/runtime/", "/include/", "/firmware/", "/boards/")
 _BEGIN = 1  # bit 0 of an event's function address
 
 
@@ -39,7 +40,7 @@ def time_layers(
         folder = Path(name)
         flags = [
             "-finstrument-functions",
-            f"-finstrument-functions-exclude-file-list={deploy_path()}",
+            f"-finstrument-functions-exclude-file-list={','.join(_NOT_GENERATED)}",
         ]
         instrumented = firmware.rebuild(app="layers", out_dir=folder, flags=flags)
         np.ascontiguousarray(inputs, dtype=np.int8).tofile(folder / "in")
