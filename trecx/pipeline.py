@@ -6,6 +6,7 @@ Task -> train -> run folder -> export -> bundle -> compile -> C library -> run -
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -155,6 +156,136 @@ def run(
         chain, model, target, samples.x, oracle=oracle, out=keep, jobs=jobs, progress=progress
     )
     return report_of(found, samples)
+
+
+def profile(
+    path: Path,
+    target: str,
+    *,
+    compiling: Mapping[str, object] = MappingProxyType({}),
+    data: DataChoice = SYNTHETIC_DATA,
+    limit: int | None = None,
+    input_file: Path | None = None,
+    preset: str | None = None,
+    base: bool = False,
+    jobs: int = 2,
+    progress=None,
+):
+    """Count instructions by path and layer; returns trecx.reports.profile.ProfileReport.
+
+    preset: the real board that time and energy are estimated for. base: the bundle's network
+    without exits too.
+    """
+    from trecx.stages import profiling
+    from trecx.stages.chain import load_chain
+    from trecx.stages.compiling import compile_for, require_fit
+    from trecx.stages.samples import choose_samples
+
+    chain = load_chain(path)
+    chosen = profiling.choose_preset(preset, target)
+    chains = [chain, *([profiling.base_chain(chain)] if base else [])]
+    models = [compile_for(c, target, **compiling) for c in chains]
+    found = []
+    for c, model in zip(chains, models, strict=True):
+        require_fit(model, target)
+        samples = choose_samples(c, input_file, None, data, limit)
+        found.append(
+            profiling.measure(
+                model,
+                target,
+                samples.x,
+                chosen,
+                jobs=jobs,
+                what=f"profiling {model.prefix}",
+                progress=progress,
+            )
+        )
+    return profiling.profile_report(found[0], target, samples, *found[1:])
+
+
+def build(path: Path, target: str, out: Path, app: str, **options):
+    """Build an application around a model; returns trecx.stages.firmware.BuildSummary."""
+    from trecx.stages.chain import load_chain
+    from trecx.stages.compiling import compile_for, require_fit
+    from trecx.stages.firmware import BuildSummary, build_application
+
+    chain = load_chain(path)
+    model = compile_for(chain, target, **options)
+    require_fit(model, target)
+    return BuildSummary(build_application(chain, model, target, out, app), model)
+
+
+@contextmanager
+def serve(
+    path: Path, target: str, *, link: Path | None = None, preset: str | None = None, **options
+):
+    """A bundle as an MLPerf Tiny device in the emulator; yields its PseudoTerminal and the words
+    for what its time stamps mean."""
+    import tempfile
+
+    from trecx.stages import benchmark
+    from trecx.stages.chain import load_chain
+    from trecx.stages.compiling import compile_for, require_fit
+    from trecx.targets.mlperf_dut import DutServer, PseudoTerminal
+
+    chain = load_chain(path)
+    model = compile_for(chain, target, **options)
+    require_fit(model, target)
+    base, words = benchmark.time_base(chain, model, target, preset)
+    with tempfile.TemporaryDirectory() as folder:
+        firmware = benchmark.build_device(chain, model, target, Path(folder), base)
+        with DutServer(firmware) as server, PseudoTerminal(server, link) as terminal:
+            yield terminal, words
+
+
+def benchmark(
+    mode: str,
+    path: Path,
+    target: str,
+    *,
+    port: Path | None = None,
+    baud: int = 115200,
+    preset: str | None = None,
+    compiling: Mapping[str, object] = MappingProxyType({}),
+    data: DataChoice = SYNTHETIC_DATA,
+    limit: int | None = None,
+    seconds: float = 10.0,
+    progress=None,
+):
+    """Drive an MLPerf Tiny device; returns trecx.stages.benchmark.BenchmarkReport.
+
+    mode: "performance" or "accuracy". port: a serial line; None: the emulated device.
+    """
+    from trecx.stages import benchmark
+    from trecx.stages.chain import load_chain
+
+    return benchmark.run_mode(
+        mode,
+        load_chain(path),
+        target,
+        port=port,
+        baud=baud,
+        preset=preset,
+        compiling=compiling,
+        data=data,
+        limit=limit,
+        seconds=seconds,
+        progress=progress,
+    )
+
+
+def boards(path: Path | None = None, **options):
+    """Boards, and what a model needs on each; returns trecx.stages.boards.BoardsReport."""
+    from trecx.stages.boards import boards_report
+
+    return boards_report(path, **options)
+
+
+def doctor():
+    """What is installed; returns trecx.stages.boards.DoctorReport."""
+    from trecx.stages.boards import doctor_report
+
+    return doctor_report()
 
 
 def flops(path: Path, base: Path | None = None):
