@@ -1,5 +1,6 @@
 """The MLPerf Tiny device under test: its protocol, its robustness, and our host side."""
 
+import contextlib
 import os
 import random
 import select
@@ -416,6 +417,19 @@ def test_host_may_disconnect_at_any_moment_and_come_back(folder):
             time.sleep(0.2)
             with serial.Serial(terminal.path, 115200, timeout=5) as port:
                 assert ask(port, "name") == "m-name-dut-[trecx]\r\nm-ready\r\n"
+
+
+def test_program_that_never_reads_does_not_block_the_end(folder):
+    with served("mps2-an386", folder) as server, PseudoTerminal(server) as terminal:
+        port = os.open(terminal.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while sent < 5000:
+                sent += os.write(port, b"profile%")
+                time.sleep(0.0002)
+        time.sleep(0.3)
+    os.close(port)
+    assert server.emulator.process.poll() is not None
 
 
 def test_link_opens_and_times_out_on_a_dead_line(folder):

@@ -268,6 +268,7 @@ class PseudoTerminal:
         self._device, terminal = pty.openpty()
         tty.setraw(terminal)
         self.path = os.ttyname(terminal)
+        os.set_blocking(self._device, False)
         # Nobody but the programs may hold the terminal open: its hang-up says that one has gone.
         os.close(terminal)
         if self._link is not None:
@@ -342,9 +343,11 @@ class PseudoTerminal:
     def _to_program(self, data: bytes) -> None:
         while data and not self._stop.is_set():
             _, ready, _ = select.select([], [self._device], [], 0.05)
-            if ready:
-                data = data[os.write(self._device, data) :]
-            elif not self._has_program():
+            try:
+                data = data[os.write(self._device, data) :] if ready else data
+            except BlockingIOError:  # the program does not read: wait for it
+                self._stop.wait(0.01)
+            if not self._has_program():
                 return
 
 
