@@ -5,7 +5,10 @@ import pytest
 
 from tests.support.mve_cases import check_scheme
 from tests.support.random_ops import depthwise_conv_2d
-from trecx.codegen.kernels.mve_depthwise_conv2d import MveDepthwiseConv2D3x3
+from trecx.codegen.kernels.mve_depthwise_conv2d import (
+    MveDepthwiseConv2D3x3,
+    MveDepthwiseConv2DLanes,
+)
 from trecx.ir.ops import Activation, Padding
 
 NONE, RELU, RELU6 = Activation.NONE, Activation.RELU, Activation.RELU6
@@ -53,6 +56,38 @@ def test_3x3_extreme_weights_and_scales(activation, stride):
         if choice.reason_against(graph.operators[0]) is None:
             graphs.append(graph)
     check_scheme(choice, graphs, rng)
+
+
+def test_lanes_shapes():
+    rng = np.random.default_rng(4)
+    shapes = [
+        # input, kernel, stride, dilation, padding, activation
+        ((1, 6, 7, 8), (5, 5), (1, 1), (1, 1), "SAME", RELU),
+        ((1, 9, 8, 5), (3, 3), (2, 1), (1, 1), "SAME", NONE),
+        ((1, 12, 1, 6), (7, 1), (1, 1), (1, 1), "SAME", RELU6),
+        ((1, 9, 9, 3), (3, 3), (1, 1), (2, 3), "SAME", NONE),
+        ((1, 1, 1, 1), (3, 3), (1, 1), (1, 1), "SAME", NONE),
+        ((1, 5, 6, 9), (2, 4), (3, 2), (1, 1), "VALID", RELU),
+    ]
+    graphs = [
+        depthwise_conv_2d(
+            rng, shape, kernel, stride=stride, dilation=dilation, padding=padding,
+            activation=activation,
+        )
+        for shape, kernel, stride, dilation, padding, activation in shapes
+    ]  # fmt: skip
+    check_scheme(MveDepthwiseConv2DLanes(), graphs, rng)
+
+
+@pytest.mark.parametrize("activation", [NONE, RELU])
+def test_lanes_extreme_weights_and_scales(activation):
+    """Left shifts and sums that wrap, too."""
+    rng = np.random.default_rng(5)
+    graphs = [
+        depthwise_conv_2d(rng, (1, 4, 4, 6), (3, 2), activation=activation, hard=True)
+        for _ in range(16)
+    ]
+    check_scheme(MveDepthwiseConv2DLanes(), graphs, rng)
 
 
 def test_3x3_is_refused():

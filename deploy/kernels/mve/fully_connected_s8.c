@@ -16,27 +16,45 @@ typedef struct {
   const int8_t *packed;
   int8_t *output;
   const int8_t *streamed; /* input vectors that are loaded for each group */
-  int32_t passes;         /* of the loop over them, four in a pass */
+  int32_t passes;         /* over them, four vectors in a pass, before the last one; or -1 */
   const int8_t *resident; /* the last four input vectors */
   int32_t skipped; /* vectors that are not there in the first pass; no pass: in the last four */
 } dense;
 
-#define LOAD "vldrw.u32 "
-#define MAC "vmladava.s8 "
+/* clang-format off */
 
 /* 16 instructions of 4 bytes. `input` is not q5, q6 or q7. */
-#define EIGHT_UNITS(input)                                                                      \
-  LOAD "q5, [r3], #16 \n" LOAD "q6, [r3], #16 \n" MAC "r0, " input ", q5 \n" LOAD               \
-       "q7, [r3], #16 \n" MAC "r2, " input ", q6 \n" LOAD "q5, [r3], #16 \n" MAC "r4, " input   \
-       ", q7 \n" LOAD "q6, [r3], #16 \n" MAC "r6, " input ", q5 \n" LOAD "q7, [r3], #16 \n" MAC \
-       "r8, " input ", q6 \n" LOAD "q5, [r3], #16 \n" MAC "r10, " input ", q7 \n" LOAD          \
-       "q6, [r3], #16 \n" MAC "r12, " input ", q5 \n" MAC "lr, " input ", q6 \n"
+#define EIGHT_UNITS(input)            \
+  "vldrw.u32 q5, [r3], #16 \n"        \
+  "vldrw.u32 q6, [r3], #16 \n"        \
+  "vmladava.s8 r0, " input ", q5 \n"  \
+  "vldrw.u32 q7, [r3], #16 \n"        \
+  "vmladava.s8 r2, " input ", q6 \n"  \
+  "vldrw.u32 q5, [r3], #16 \n"        \
+  "vmladava.s8 r4, " input ", q7 \n"  \
+  "vldrw.u32 q6, [r3], #16 \n"        \
+  "vmladava.s8 r6, " input ", q5 \n"  \
+  "vldrw.u32 q7, [r3], #16 \n"        \
+  "vmladava.s8 r8, " input ", q6 \n"  \
+  "vldrw.u32 q5, [r3], #16 \n"        \
+  "vmladava.s8 r10, " input ", q7 \n" \
+  "vldrw.u32 q6, [r3], #16 \n"        \
+  "vmladava.s8 r12, " input ", q5 \n" \
+  "vmladava.s8 lr, " input ", q6 \n"
 
-#define STREAMED_VECTOR "vldrb.u8 q4, [r1], #16 \n" EIGHT_UNITS("q4")
+/* 17 instructions. */
+#define STREAMED_VECTOR         \
+  "vldrb.u8 q4, [r1], #16 \n"   \
+  EIGHT_UNITS("q4")
+
+#define PASS       \
+  STREAMED_VECTOR  \
+  STREAMED_VECTOR  \
+  STREAMED_VECTOR  \
+  STREAMED_VECTOR
 
 /* Accumulators in q4 (even units) and q5 (odd units) to int16 in q4; q6, q7 are free. */
 #define SCALE                   \
-  "ldm r9, {r0, r2, r4, r6} \n" \
   "vqrdmulh.s32 q4, q4, r0 \n"  \
   "vqrdmulh.s32 q5, q5, r0 \n"  \
   "vrshl.s32 q4, r2 \n"         \
@@ -45,7 +63,6 @@ typedef struct {
   "vqmovnt.s32 q4, q5 \n"
 
 #define SCALE_TIES              \
-  "ldm r9, {r0, r2, r4, r6} \n" \
   "vshr.s32 q6, q4, #31 \n"     \
   "vshr.s32 q7, q5, #31 \n"     \
   "vqrdmlah.s32 q6, q4, r0 \n"  \
@@ -55,87 +72,101 @@ typedef struct {
   "vqmovnb.s32 q4, q6 \n"       \
   "vqmovnt.s32 q4, q7 \n"
 
-#define SCALE_PER_CHANNEL                                    \
-  "ldm r9, {r0, r2, r4, r6} \n" LOAD "q6, [r3], #16 \n" LOAD \
-  "q7, [r3], #16 \n"                                         \
-  "vqrdmulh.s32 q4, q4, q6 \n"                               \
-  "vqrdmulh.s32 q5, q5, q7 \n" LOAD "q6, [r3], #16 \n" LOAD  \
-  "q7, [r3], #16 \n"                                         \
-  "vrshl.s32 q4, q4, q6 \n"                                  \
-  "vrshl.s32 q5, q5, q7 \n"                                  \
-  "vqmovnb.s32 q4, q4 \n"                                    \
+#define SCALE_PER_CHANNEL       \
+  "vldrw.u32 q6, [r3], #16 \n"  \
+  "vldrw.u32 q7, [r3], #16 \n"  \
+  "vqrdmulh.s32 q4, q4, q6 \n"  \
+  "vqrdmulh.s32 q5, q5, q7 \n"  \
+  "vldrw.u32 q6, [r3], #16 \n"  \
+  "vldrw.u32 q7, [r3], #16 \n"  \
+  "vrshl.s32 q4, q4, q6 \n"     \
+  "vrshl.s32 q5, q5, q7 \n"     \
+  "vqmovnb.s32 q4, q4 \n"       \
   "vqmovnt.s32 q4, q5 \n"
 
 /* x + (a >> 31), as VQRDMLAH takes no vector multiplier. */
-#define SCALE_PER_CHANNEL_TIES                          \
-  "ldm r9, {r0, r2, r4, r6} \n" LOAD                    \
-  "q6, [r3], #16 \n"                                    \
-  "vshr.s32 q7, q4, #31 \n"                             \
-  "vqrdmulh.s32 q4, q4, q6 \n"                          \
-  "vadd.i32 q4, q4, q7 \n" LOAD                         \
-  "q6, [r3], #16 \n"                                    \
-  "vshr.s32 q7, q5, #31 \n"                             \
-  "vqrdmulh.s32 q5, q5, q6 \n"                          \
-  "vadd.i32 q5, q5, q7 \n" LOAD "q6, [r3], #16 \n" LOAD \
-  "q7, [r3], #16 \n"                                    \
-  "vrshl.s32 q4, q4, q6 \n"                             \
-  "vrshl.s32 q5, q5, q7 \n"                             \
-  "vqmovnb.s32 q4, q4 \n"                               \
+#define SCALE_PER_CHANNEL_TIES  \
+  "vldrw.u32 q6, [r3], #16 \n"  \
+  "vshr.s32 q7, q4, #31 \n"     \
+  "vqrdmulh.s32 q4, q4, q6 \n"  \
+  "vadd.i32 q4, q4, q7 \n"      \
+  "vldrw.u32 q6, [r3], #16 \n"  \
+  "vshr.s32 q7, q5, #31 \n"     \
+  "vqrdmulh.s32 q5, q5, q6 \n"  \
+  "vadd.i32 q5, q5, q7 \n"      \
+  "vldrw.u32 q6, [r3], #16 \n"  \
+  "vldrw.u32 q7, [r3], #16 \n"  \
+  "vrshl.s32 q4, q4, q6 \n"     \
+  "vrshl.s32 q5, q5, q7 \n"     \
+  "vqmovnb.s32 q4, q4 \n"       \
   "vqmovnt.s32 q4, q5 \n"
 
-/* r1: streamed input; r3: packed weights; r5: output; r7: passes left; r9: work; r11: where the
- * first vector that is there is multiplied. */
-#define GROUPS(name, SCALE)                                                                        \
-  static __attribute__((noinline)) void name(dense *work) {                                        \
-    register dense *r9 __asm__("r9") = work;                                                       \
-    __asm__ volatile(                                                                            \
-        "push {r7} \n"                                                                           \
-        "ldrd r0, r1, [r9, %[resident]] \n"                                                      \
-        "vldrb.u8 q0, [r0] \n"                                                                   \
-        "vldrb.u8 q1, [r0, #16] \n"                                                              \
-        "vldrb.u8 q2, [r0, #32] \n"                                                              \
-        "vldrb.u8 q3, [r0, #48] \n"                                                              \
-        "ldr r7, [r9, %[passes]] \n"                                                             \
-        "cmp r7, #0 \n"                                                                          \
-        "mov r2, #68 \n"                                                                         \
-        "adr.w r11, 20f \n"                                                                      \
-        "bne 9f \n"                                                                              \
-        "mov r2, #64 \n"                                                                         \
-        "adr.w r11, 30f \n"                                                                      \
-        "9: mla r11, r1, r2, r11 \n"                                                             \
-        "orr r11, r11, #1 \n"                                                                    \
-        "ldrd r3, r5, [r9, %[packed]] \n"                                                        \
-        /* Next eight units. */                                                                  \
-        "10: ldrd r1, r7, [r9, %[streamed]] \n"                                                  \
-        "ldm r3!, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                         \
-        "bx r11 \n"                                                                              \
-        ".balign 4 \n"                                                                           \
-        "20: \n" STREAMED_VECTOR STREAMED_VECTOR STREAMED_VECTOR STREAMED_VECTOR                 \
-        "subs.w r7, r7, #1 \n"                                                                   \
-        "bne 20b \n"                                                                             \
-        ".balign 4 \n"                                                                           \
-        "30: \n" EIGHT_UNITS("q0") EIGHT_UNITS("q1") EIGHT_UNITS("q2") EIGHT_UNITS("q3")         \
-        "vmov q4[2], q4[0], r0, r8 \n"                                                           \
-        "vmov q4[3], q4[1], r4, r12 \n"                                                          \
-        "vmov q5[2], q5[0], r2, r10 \n"                                                          \
-        "vmov q5[3], q5[1], r6, lr \n" SCALE                                                     \
-        "vqadd.s16 q4, q4, r4 \n"                                                                \
-        "vqmovnb.s16 q4, q4 \n"                                                                  \
-        "vstrb.16 q4, [r5], #8 \n"                                                               \
-        "cmp r5, r6 \n"                                                                          \
-        "bne 10b \n"                                                                             \
-        "str r3, [r9, %[packed]] \n"                                                             \
-        "pop {r7} \n"                                                                            \
-        : "+r"(r9)                                                                               \
-        : [resident] "i"(offsetof(dense, resident)), [packed] "i"(offsetof(dense, packed)),      \
-          [streamed] "i"(offsetof(dense, streamed)), [passes] "i"(offsetof(dense, passes))       \
-        : TRECX_MVE_CLOBBERS); \
+#define FIELD(field) [field] "i"(offsetof(dense, field))
+
+/* r1: streamed input; r3: packed weights; r5: output; r7: passes left before the last one; r9: work;
+ * r11: where the first vector that is there is multiplied. */
+#define GROUPS(name, SCALE)                                                               \
+  static __attribute__((noinline)) void name(dense *work) {                               \
+    register dense *r9 __asm__("r9") = work;                                              \
+    __asm__ volatile(                                                                     \
+        "push {r7} \n"                                                                    \
+        "ldrd r0, r1, [r9, %[resident]] \n"                                               \
+        "vldrb.u8 q0, [r0] \n"                                                            \
+        "vldrb.u8 q1, [r0, #16] \n"                                                       \
+        "vldrb.u8 q2, [r0, #32] \n"                                                       \
+        "vldrb.u8 q3, [r0, #48] \n"                                                       \
+        "ldr r7, [r9, %[passes]] \n"                                                      \
+        "mov r2, #68 \n"                                                                  \
+        "adr.w r11, 20f \n"                                                               \
+        "cmp r7, #0 \n"                                                                   \
+        "bgt 9f \n"                                                                       \
+        "adr.w r11, 25f \n"                                                               \
+        "beq 9f \n"                                                                       \
+        "mov r2, #64 \n"                                                                  \
+        "adr.w r11, 30f \n"                                                               \
+        "9: mla r11, r1, r2, r11 \n"                                                      \
+        "orr r11, r11, #1 \n"                                                             \
+        "ldrd r3, r5, [r9, %[packed]] \n"                                                 \
+        /* Next eight units. */                                                           \
+        "10: ldrd r1, r7, [r9, %[streamed]] \n"                                           \
+        "ldm r3!, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                  \
+        "bx r11 \n"                                                                       \
+        ".balign 4 \n"                                                                    \
+        "20: \n"                                                                          \
+        PASS                                                                              \
+        "subs.w r7, r7, #1 \n"                                                            \
+        "bne.w 20b \n"                                                                    \
+        "25: \n"                                                                          \
+        PASS                                                                              \
+        "30: \n"                                                                          \
+        EIGHT_UNITS("q0")                                                                 \
+        EIGHT_UNITS("q1")                                                                 \
+        EIGHT_UNITS("q2")                                                                 \
+        EIGHT_UNITS("q3")                                                                 \
+        "vmov q4[2], q4[0], r0, r8 \n"                                                    \
+        "vmov q4[3], q4[1], r4, r12 \n"                                                   \
+        "vmov q5[2], q5[0], r2, r10 \n"                                                   \
+        "vmov q5[3], q5[1], r6, lr \n"                                                    \
+        "ldm r9, {r0, r2, r4, r6} \n"                                                     \
+        SCALE                                                                             \
+        "vqadd.s16 q4, q4, r4 \n"                                                         \
+        "vqmovnb.s16 q4, q4 \n"                                                           \
+        "vstrb.16 q4, [r5], #8 \n"                                                        \
+        "cmp r5, r6 \n"                                                                   \
+        "bne 10b \n"                                                                      \
+        "str r3, [r9, %[packed]] \n"                                                      \
+        "pop {r7} \n"                                                                     \
+        : "+r"(r9)                                                                        \
+        : FIELD(resident), FIELD(packed), FIELD(streamed), FIELD(passes)                  \
+        : TRECX_MVE_CLOBBERS);                                                            \
   }
 
 GROUPS(groups, SCALE_TIES)
 GROUPS(groups_relu, SCALE)
 GROUPS(groups_per_channel, SCALE_PER_CHANNEL_TIES)
 GROUPS(groups_per_channel_relu, SCALE_PER_CHANNEL)
+
+/* clang-format on */
 
 /* The next `units` units, a multiple of eight. */
 static void run_units(dense *work, int8_t *output, int32_t units, void (*run_groups)(dense *)) {
@@ -160,8 +191,8 @@ static __attribute__((noinline)) void fully_connected(const trecx_fully_connecte
   work->multiplier = p->multiplier;
   work->shift = p->shift;
   work->zero_point = p->output_zero_point;
-  work->passes = (streamed + 3) / 4;
-  work->skipped = streamed > 0 ? 4 * work->passes - streamed : 4 - vectors;
+  work->passes = (streamed + 3) / 4 - 1;
+  work->skipped = streamed > 0 ? -streamed & 3 : 4 - vectors;
   for (int32_t row = 0; row < p->rows; row++) {
     const int8_t *x = input + row * p->inputs;
     int8_t tile[8];

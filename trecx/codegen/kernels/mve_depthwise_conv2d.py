@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from trecx.codegen.kernels.common import folded_bias
+from trecx.codegen.geometry import taps_inside, window_gap
+from trecx.codegen.kernels.common import (
+    bias_values,
+    folded_bias,
+    offset_fields,
+    requantisation_fields,
+    window_fields,
+)
 from trecx.codegen.kernels.mve_common import (
     MveChoice,
     clamp_instructions,
@@ -196,3 +203,46 @@ def kernel_rows(op: Operator) -> np.ndarray:
         words[:, 0, :3] = words[:, 1:, 2]
         words[:, 1:, 3] = 0
     return np.concatenate([words.reshape(-1), np.zeros(4, np.int8)])
+
+
+@register
+class MveDepthwiseConv2DLanes(MveChoice):
+    """Any shape, four channels at a time; see mve/depthwise_conv2d_s8_lanes.c."""
+
+    kinds = ("DEPTHWISE_CONV_2D",)
+    scheme = "channel lanes"
+
+    def misfit(self, op: Operator) -> str | None:
+        if op.inputs[1].shape[3] != op.inputs[0].shape[3]:
+            return "more than one output channel for an input channel"
+        return None
+
+    def lower(self, op: Operator) -> list[Step]:
+        source, weights = op.inputs[0], op.inputs[1]
+        kernel = weights.shape[1:3]
+        params = {
+            **window_fields(op, kernel),
+            "input_channels": source.shape[3],
+            "channel_multiplier": 1,
+            **offset_fields(op),
+            "weights": Blob("int8_t", weights.data.reshape(-1), align=1),
+            "bias": Blob("int32_t", bias_values(op)),
+            **requantisation_fields(op),
+        }
+        pixels, groups = op.output.size // source.shape[3], -(-source.shape[3] // 4)
+        return [
+            Step(
+                kernel="trecx_depthwise_conv2d_s8_mve_lanes",
+                sources=("mve/depthwise_conv2d_s8_lanes.c",),
+                header="depthwise_conv2d_s8_mve.h",
+                params_type="trecx_depthwise_conv2d_s8_params",
+                params=params,
+                inputs=(source,),
+                outputs=(op.output,),
+                overlap={0: window_gap(op, by_channel=True)},
+                instructions=groups
+                * (10 * taps_inside(op, kernel) + pixels * (20 * kernel[0] + 45))
+                + 60 * pixels,
+                scheme=self.scheme,
+            )
+        ]

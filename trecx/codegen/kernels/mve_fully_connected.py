@@ -49,6 +49,7 @@ class MveFullyConnected(MveChoice):
         kernel = "trecx_fully_connected_s8_mve"
         kernel += ("_per_channel" if per_channel else "") + ("" if corrects_ties(op) else "_relu")
         vectors = -(-inputs // LANES)
+        copied = inputs % LANES or vectors < 4
         return [
             Step(
                 kernel=kernel,
@@ -58,7 +59,7 @@ class MveFullyConnected(MveChoice):
                 params=params,
                 inputs=(source,),
                 outputs=(op.output,),
-                scratch_bytes=40 + LANES * max(4, vectors),
+                scratch_bytes=40 + (LANES * max(4, vectors) if copied else 0),
                 instructions=self._instructions(op, vectors, per_channel),
                 scheme=self.scheme,
             )
@@ -67,8 +68,8 @@ class MveFullyConnected(MveChoice):
     @staticmethod
     def _instructions(op: Operator, vectors: int, per_channel: bool) -> int:
         units = op.inputs[1].shape[0]
-        quads = (vectors - 1) // 4
-        group = 16 * vectors + 6 * quads + 19
+        streamed = max(0, vectors - 4)
+        group = 16 * vectors + streamed + 2 * max(0, -(-streamed // 4) - 1) + 19
         group += (4 if per_channel else 0) + (2 if corrects_ties(op) else 0)
         row = -(-units // UNITS) * group + 60 + 3 * vectors
         return op.output.size // units * row + 60 + clamp_instructions(op)

@@ -1,9 +1,11 @@
-/* DEPTHWISE_CONV_2D on Helium, int8. Both schemes give bit by bit what trecx_depthwise_conv2d_s8
+/* DEPTHWISE_CONV_2D on Helium, int8. All schemes give bit by bit what trecx_depthwise_conv2d_s8
  * gives. */
 #ifndef TRECX_KERNELS_DEPTHWISE_CONV2D_S8_MVE_H
 #define TRECX_KERNELS_DEPTHWISE_CONV2D_S8_MVE_H
 
 #include <stdint.h>
+
+#include "trecx/kernels/depthwise_conv2d_s8.h"
 
 /* Kernels up to 3x3, no dilation, one output channel for each input channel, an even number of
  * channels, at least 2x2 output pixels. Stride 1 in both directions, or stride_width 2 and any
@@ -51,5 +53,10 @@ void trecx_depthwise_conv2d_s8_mve_3x3_stride1_relu(
 void trecx_depthwise_conv2d_s8_mve_3x3_stride2_relu(
     const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
     void *scratch);
+
+/* Any kernel, stride, dilation and padding, any requantisation; channel_multiplier must be 1. Four
+ * channels at a time. scratch: not used, may be NULL. In place as trecx_depthwise_conv2d_s8. */
+void trecx_depthwise_conv2d_s8_mve_lanes(const trecx_depthwise_conv2d_s8_params *params,
+                                         const int8_t *input, int8_t *output, void *scratch);
 
 #endif

@@ -19,8 +19,8 @@ typedef struct {
   const int8_t *packed;
 } trecx_fully_connected_s8_mve_params;
 
-/* scratch: 4-byte aligned, 40 + 16 * max(4, ceil(inputs / 16)) bytes. input and output must not
- * overlap. */
+/* scratch: 4-byte aligned, 40 bytes; and 16 * max(4, ceil(inputs / 16)) more if inputs is below 49
+ * or no multiple of 16. input and output must not overlap. */
 void trecx_fully_connected_s8_mve(const trecx_fully_connected_s8_mve_params *params,
                                   const int8_t *input, int8_t *output, void *scratch);
 void trecx_fully_connected_s8_mve_per_channel(const trecx_fully_connected_s8_mve_params *params,
