@@ -274,6 +274,18 @@ def benchmark(
     )
 
 
+def package(path: Path, target: str, out: Path, kind: str, version: str, **options):
+    """A model as a package of C; returns trecx.stages.packaging.PackageSummary."""
+    from trecx.stages.chain import load_chain
+    from trecx.stages.compiling import compile_for, require_fit
+    from trecx.stages.packaging import export_package
+
+    chain = load_chain(path)
+    model = compile_for(chain, target, **options)
+    require_fit(model, target)
+    return export_package(chain, model, target, out, kind, version)
+
+
 def boards(path: Path | None = None, **options):
     """Boards, and what a model needs on each; returns trecx.stages.boards.BoardsReport."""
     from trecx.stages.boards import boards_report

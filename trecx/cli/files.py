@@ -1,4 +1,4 @@
-"""trecx inspect, cut, verify, tflm: work on .tflite files and bundles, from wherever they come."""
+"""trecx inspect, cut, verify: work on .tflite files and bundles, from wherever they come."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from trecx.cli.progress import stage_progress
 @click.argument("model", type=existing_file)
 @json_option
 def inspect(model, as_json):
-    """What a .tflite file holds, where it can be cut, and what is unsupported."""
+    """What a .tflite file holds, where it can be cut, and what is unsupported.
+
+    \b
+    Example:
+      trecx inspect model.tflite
+    """
     from trecx import pipeline
 
     print_report(pipeline.inspect(model), as_json)
@@ -56,6 +61,11 @@ def verify(bundle_path, input_file, samples, as_json, quiet):
     """Re-check a bundle: hashes, and segments = full network = cascade, byte by byte.
 
     Exits with status 7 when something does not agree.
+
+    \b
+    Examples:
+      trecx verify ic.bundle
+      trecx verify ic.bundle --input samples.npy --json
     """
     from trecx import pipeline
     from trecx.errors import VerificationError
@@ -67,22 +77,4 @@ def verify(bundle_path, input_file, samples, as_json, quiet):
         raise VerificationError(f"bundle {bundle_path} does not agree with itself: see the table")
 
 
-@click.command()
-@click.argument("bundle_path", metavar="BUNDLE", type=path_type)
-@click.option("-o", "--out", type=path_type, required=True, help="Folder of C++ to write.")
-@click.option("--prefix", help="Prefix of all symbols [default: the task's name].")
-def tflm(bundle_path, out, prefix):
-    """Write a bundle's models as C arrays for TensorFlow Lite Micro, with example code.
-
-    The arrays, the op resolver's lines, the arena sizes measured with the real interpreter, and
-    examples of the two-step use and of the one-file cascade.
-    """
-    from trecx import pipeline
-
-    for model in pipeline.export_tflm(bundle_path, out, prefix):
-        arena = "not measured" if model.arena is None else f"{model.arena.total:,} bytes"
-        click.echo(f"{model.name}: arena {arena}")
-    click.echo(out)
-
-
-COMMANDS = (inspect, cut, verify, tflm)
+COMMANDS = (inspect, cut, verify)

@@ -6,19 +6,32 @@ import click
 
 from trecx.cli.options import (
     budget_options,
+    compile_options,
     data_options,
     json_option,
     limit_option,
     path_type,
     print_report,
     quiet_option,
+    target_option,
 )
 from trecx.cli.progress import stage_progress
 
+BUNDLE, TFLM = "bundle", "tflm"
+PACKAGES = ("c", "cmake", "arduino", "zephyr", "cmsis-pack")
+
 
 @click.command()
-@click.argument("run_dir", metavar="RUN", type=path_type)
-@click.option("-o", "--out", type=path_type, required=True, help="Bundle folder to write.")
+@click.argument("path", metavar="RUN|BUNDLE|MODEL.tflite", type=path_type)
+@click.option("-o", "--out", type=path_type, required=True, help="Folder to write.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice([BUNDLE, TFLM, *PACKAGES]),
+    default=BUNDLE,
+    show_default=True,
+    help="bundle takes a RUN; tflm a BUNDLE; the others compile a BUNDLE or a MODEL.tflite.",
+)
 @data_options
 @budget_options
 @limit_option
@@ -28,28 +41,67 @@ from trecx.cli.progress import stage_progress
     type=path_type,
     help="Run of the same network without exits, exported beside for comparison.",
 )
+@target_option
+@compile_options
+@click.option("--package-version", default="1.0.0", show_default=True, help="Of a package.")
 @json_option
 @quiet_option
-def export(run_dir, out, data, choice, limit, base_run, as_json, quiet):
-    """Quantise a trained run to int8, cut it at its exits, and write a bundle.
+def export(
+    path,
+    out,
+    kind,
+    data,
+    choice,
+    limit,
+    base_run,
+    target,
+    compiling,
+    package_version,
+    as_json,
+    quiet,
+):
+    """Quantise a trained run to a bundle; or pack a bundle for a build system.
 
-    The exit policy is chosen on the calibration split of the int8 model; the figures that are
-    printed are those of the test split, which nothing before has seen.
+    A bundle (data and budget options): the run is quantised to int8 and cut at its exits. The exit
+    policy is chosen on the calibration split of the int8 model; the figures that are printed are
+    those of the test split, which nothing before has seen.
+
+    A package (target and compiler options): self-contained C for that target's core, with the
+    files that CMake, Arduino, Zephyr or CMSIS tools expect; or, as tflm, the bundle's models as C
+    arrays with example code for TensorFlow Lite Micro.
 
     \b
     Examples:
       trecx export runs/ic -o ic.bundle --data cifar-10-batches-bin
       trecx export runs/ic -o ic.bundle --data cifar-10-batches-bin --max-accuracy-loss 0.5
       trecx export runs/kws-t-recx -o kws.bundle --threshold 0.9
+      trecx export ic.bundle --format arduino --target mps2-an386 -o trecx_ic
+      trecx export ic.bundle --format tflm -o ic_tflm
     """
     from trecx import pipeline
+
+    if kind == TFLM:
+        _export_tflm(path, out, compiling["prefix"], as_json)
+        return
+    if kind != BUNDLE:
+        found = pipeline.package(path, target, out, kind, package_version, **compiling)
+        print_report(found, as_json)
+        return
     from trecx.stages.summary import BundleSummary
 
     with stage_progress(quiet) as progress:
         bundle = pipeline.export(
-            run_dir, out, choice, data, base_run=base_run, limit=limit, progress=progress
+            path, out, choice, data, base_run=base_run, limit=limit, progress=progress
         )
     print_report(BundleSummary(bundle), as_json)
+
+
+def _export_tflm(bundle_path, out, prefix, as_json):
+    from trecx import pipeline
+    from trecx.stages.summary import TflmSummary
+
+    models = pipeline.export_tflm(bundle_path, out, prefix)
+    print_report(TflmSummary(tuple(models), str(out)), as_json)
 
 
 @click.command()

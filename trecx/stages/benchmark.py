@@ -98,13 +98,13 @@ def build_device(
     chain: Chain, model: CompiledModel, target: str, out: Path, time_base: TimeBase | None = None
 ) -> Firmware:
     """The benchmark's firmware for a compiled bundle, in `out`."""
-    library = out / "c"
+    dut, library = dut_model(chain), out / "c"
     return build_dut(
         write_library(model, deploy_path(), library),
         load_board(target),
         out,
         model=f"{model.prefix}_model",
-        dut=dut_model(chain),
+        dut=dut,
         include_dirs=[library],
         time_base=time_base,
         optimize=COMPILER_LEVEL[model.options.optimize.value],

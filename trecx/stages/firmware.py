@@ -69,7 +69,10 @@ def build_application(
     """
     if app == BENCHMARK:
         return build_device(chain, model, target, out)
-    if not app.endswith(".c") and app not in applications():
+    if app.endswith(".c"):
+        if not Path(app).is_file():
+            raise InputError(f"there is no C file {app}")
+    elif app not in applications():
         known = ", ".join(applications())
         raise InputError(f"there is no application {app!r}: give a C file or one of {known}")
     return build(model, target, out, app=app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trecx.bundle import Bundle
+from trecx.bundle import Bundle, TflmModel
 from trecx.policies.evaluation import Evaluation
 from trecx.reports.accuracy import AccuracyReport
 from trecx.reports.document import Document, Table, count, kib
@@ -37,3 +37,34 @@ class BundleSummary:
             )
             blocks += accuracy.document().blocks
         return Document(f"Bundle {bundle.path}: {bundle.data.name}", tuple(blocks))
+
+
+@dataclass(frozen=True)
+class TflmSummary:
+    """A bundle's models as sources for TensorFlow Lite Micro, with their arenas."""
+
+    models: tuple[TflmModel, ...]
+    out: str
+
+    def to_json(self) -> dict:
+        models = [
+            {
+                "name": model.name,
+                "file_bytes": model.file_bytes,
+                "arena_bytes": None if model.arena is None else model.arena.total,
+            }
+            for model in self.models
+        ]
+        return {"report": "tflm", "out": self.out, "models": models}
+
+    def document(self) -> Document:
+        rows = tuple(
+            (
+                m.name,
+                count(m.file_bytes),
+                "not measured" if m.arena is None else count(m.arena.total),
+            )
+            for m in self.models
+        )
+        table = Table(("model", "bytes", "arena bytes (64-bit host)"), rows, frozenset({1, 2}))
+        return Document(f"For TensorFlow Lite Micro: {self.out}", (table,))
