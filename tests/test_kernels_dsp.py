@@ -21,7 +21,13 @@ from tests.support.kernel_harness import (
     overlap_cases,
     run_cases,
 )
-from tests.support.random_ops import conv_2d, depthwise_conv_2d, random_graph, random_inputs
+from tests.support.random_ops import (
+    conv_2d,
+    depthwise_conv_2d,
+    fully_connected,
+    random_graph,
+    random_inputs,
+)
 from trecx.codegen.lowering import REGISTRY, Isa, candidates
 from trecx.ir.interpreter import run_graph
 from trecx.ir.ops import Activation, Padding
@@ -61,6 +67,13 @@ def chosen_shapes(rng):
     yield depthwise_conv_2d(rng, (1, 6, 6, 8), (2, 2), stride=(2, 2), activation=relu)
     yield depthwise_conv_2d(rng, (1, 6, 9, 8), (3, 3), padding=Padding(2, 3, 2, 1))
     yield depthwise_conv_2d(rng, (1, 6, 9, 8), (3, 3), padding=Padding(4, 0, 3, 1))
+    for inputs, units in ((640, 7), (301, 4), (128, 9), (97, 13), (1004, 1), (252, 6), (1031, 2)):
+        for per_channel in (True, False):
+            activation = relu if inputs % 2 else none
+            yield fully_connected(
+                rng, inputs, units, rows=1 + units % 2, activation=activation,
+                per_channel=per_channel,
+            )  # fmt: skip
     for size, channels in (((1, 2), 2), ((3, 4), 4), ((5, 6), 16), ((4, 4), 6)):
         yield conv_2d(rng, (1, *size, 8), channels, (1, 1), activation=relu)
     for pixels in (1, 2, 3, 4, 5, 7):

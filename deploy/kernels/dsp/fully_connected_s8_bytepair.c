@@ -5,14 +5,39 @@ typedef trecx_fully_connected_s8_bytepair_params params_t;
 
 #define UNITS_AT_ONCE 6
 
+typedef void (*dot_function)(trecx_dense_run *run);
+
 /* Sums begin with the biases: S = 256 * B + A. */
-static void start(const int32_t *bias_shift, int32_t sums[UNITS_AT_ONCE]) {
-#pragma GCC unroll 3
-  for (int32_t i = 0; i < UNITS_AT_ONCE; i += 2) {
+static inline void start(const int32_t *bias_shift, int32_t *sums, int32_t units) {
+  for (int32_t i = 0; i < units; i += 2) {
     const int32_t a = bias_shift[i] >> 5, b = bias_shift[i + 1] >> 5;
     sums[i + 1] = a;
     sums[i] = (int32_t)(((uint32_t)b << 8) + (uint32_t)a);
   }
+}
+
+/* The last inputs, fewer than four: what is behind them meets zero weights. */
+static void last_group(const params_t *p, const int8_t *input, trecx_dense_run *run,
+                       dot_function dot) {
+  int8_t last[4] = {0};
+  for (int32_t i = 0; i < (p->inputs & 3); i++) last[i] = input[(p->inputs & ~3) + i];
+  run->input = last;
+  run->groups = 1;
+  dot(run);
+}
+
+/* Sums of six units, or of two. */
+static void sums_of(const params_t *p, const int8_t *input, trecx_dense_run *run,
+                    dot_function dot) {
+  run->input = input;
+  run->groups = p->inputs >> 2;
+  if (run->groups > 0) dot(run);
+  if (p->inputs & 3) last_group(p, input, run, dot);
+}
+
+static inline int8_t requantized(int32_t sum, int32_t multiplier, int32_t offset, int32_t shift) {
+  const trecx_dsp_requant q = {multiplier, offset, shift};
+  return (int8_t)trecx_dsp_requantize(sum, &q);
 }
 
 /* The sum of one unit out of its pair's. */
@@ -21,62 +46,49 @@ static inline int32_t sum_of(const int32_t *sums, int32_t i) {
   return (int32_t)((uint32_t)sums[i - 1] - (uint32_t)sums[i]) >> 8;
 }
 
-static inline int8_t requantized(int32_t sum, int32_t multiplier, int32_t offset, int32_t shift) {
-  const trecx_dsp_requant q = {multiplier, offset, shift};
-  return (int8_t)trecx_dsp_requantize(sum, &q);
-}
-
 /* Requantise the sums of the units from `unit` on. */
-static void finish(const params_t *p, int32_t unit, const int32_t *sums, int8_t *output) {
+static inline void finish(const params_t *p, int32_t unit, const int32_t *sums, int32_t units,
+                          int8_t *output) {
   const int32_t *const bias_shift = p->bias_shift + unit, *multiplier = p->multiplier;
   const int32_t level = 2 * p->output_zero_point + 1;
   if (p->one_multiplier) { /* and then one shift */
     const int32_t shift = bias_shift[0] & 31, offset = level * (1 << shift);
     const int32_t only = multiplier[0];
 #pragma GCC unroll 6
-    for (int32_t i = 0; i < UNITS_AT_ONCE; i++) {
+    for (int32_t i = 0; i < units; i++) {
       output[i] = requantized(sum_of(sums, i), only, offset, shift);
     }
   } else {
     multiplier += unit;
-    for (int32_t i = 0; i < UNITS_AT_ONCE; i++) {
+    for (int32_t i = 0; i < units; i++) {
       const int32_t shift = bias_shift[i] & 31;
       output[i] = requantized(sum_of(sums, i), multiplier[i], level * (1 << shift), shift);
     }
   }
 }
 
-/* The last inputs, fewer than four: what is behind them meets zero weights. */
-static void last_group(const params_t *p, const int8_t *input, trecx_dense_run *run) {
-  int8_t last[4] = {0};
-  for (int32_t i = 0; i < (p->inputs & 3); i++) last[i] = input[(p->inputs & ~3) + i];
-  run->input = last;
-  run->groups = 1;
-  trecx_dense_bytes(run);
-}
-
 static void row(const params_t *p, const int8_t *input, int8_t *output, const uint32_t *widened) {
   trecx_dense_run run;
+  int32_t unit = 0;
   run.weights = p->weights;
-  for (int32_t unit = 0; unit < p->units; unit += UNITS_AT_ONCE, output += UNITS_AT_ONCE) {
-    const int32_t left = p->units - unit;
-    start(p->bias_shift + unit, run.sums);
-    run.groups = p->inputs >> 2;
+  for (; unit + UNITS_AT_ONCE <= p->units; unit += UNITS_AT_ONCE) {
+    start(p->bias_shift + unit, run.sums, UNITS_AT_ONCE);
     if (widened) {
       run.input = widened;
+      run.groups = p->inputs >> 2;
       trecx_dense_widened(&run);
     } else {
-      run.input = input;
-      if (run.groups > 0) trecx_dense_bytes(&run);
-      if (p->inputs & 3) last_group(p, input, &run);
+      sums_of(p, input, &run, trecx_dense_bytes);
     }
-    if (left >= UNITS_AT_ONCE) {
-      finish(p, unit, run.sums, output);
-    } else {
-      int8_t last[UNITS_AT_ONCE];
-      finish(p, unit, run.sums, last);
-      memcpy(output, last, (size_t)left);
-    }
+    finish(p, unit, run.sums, UNITS_AT_ONCE, output + unit);
+  }
+  for (; unit < p->units; unit += 2) {
+    int8_t pair[2];
+    start(p->bias_shift + unit, run.sums, 2);
+    sums_of(p, input, &run, trecx_dense_pair);
+    finish(p, unit, run.sums, 2, pair);
+    output[unit] = pair[0];
+    if (unit + 1 < p->units) output[unit + 1] = pair[1];
   }
 }
 

@@ -187,7 +187,8 @@ def _pack(op: Operator, form: Form) -> Channels | str:
     least = form.least_shift
     if not form.fast_shift and shifts:
         least = _busiest_window(shifts)
-    ratio, mantissas = _ratio(op), _mantissas(op)
+    exact_ratio, scales = _scales(op)
+    ratio, mantissas = _normalized(exact_ratio), _mantissas(scales)
     result = Channels(form, least, op.output.zero_point, ratio, mantissas)
     for index, channel in enumerate(all_channels):
         shift = form.shift_of(channel.right)
@@ -214,9 +215,20 @@ def _pack(op: Operator, form: Form) -> Channels | str:
     return result
 
 
-def _ratio(op: Operator) -> int:
-    """Input scale divided by output scale, times a power of two, in [2^63, 2^64)."""
-    ratio = Fraction(op.inputs[0].scale) / Fraction(op.output.scale)
+def _scales(op: Operator) -> tuple[Fraction, np.ndarray]:
+    """Ratio of the layer and float32 scale of each channel, whose product is the real multiplier.
+
+    As in trecx.ir.quantize: a dense layer with one weight scale has its product rounded to float32.
+    """
+    source, target = op.inputs[0].scale, op.output.scale
+    scales = op.inputs[1].quant.scale.astype(np.float32)
+    if op.kind == "FULLY_CONNECTED" and op.inputs[1].quant.is_per_tensor:
+        scales, source = scales * np.float32(source), 1.0
+    return Fraction(source) / Fraction(target), np.broadcast_to(scales, op.output.shape[-1])
+
+
+def _normalized(ratio: Fraction) -> int:
+    """ratio times a power of two, rounded down, in [2^63, 2^64)."""
     shift = 64 - (ratio.numerator.bit_length() - ratio.denominator.bit_length())
     scaled = ratio * Fraction(2) ** shift
     while scaled >= 1 << 64:
@@ -224,9 +236,8 @@ def _ratio(op: Operator) -> int:
     return int(scaled)
 
 
-def _mantissas(op: Operator) -> np.ndarray:
-    """24-bit mantissa of each channel's weight scale, int64; 0 for one that is not normal."""
-    scales = np.broadcast_to(op.inputs[1].quant.scale.astype(np.float32), op.output.shape[-1])
+def _mantissas(scales: np.ndarray) -> np.ndarray:
+    """24-bit mantissas of float32 scales, int64; 0 for one that is not normal."""
     mantissa = np.frexp(scales)[0].astype(np.float64) * (1 << MANTISSA_BITS + 1)
     return np.where(scales >= np.finfo(np.float32).tiny, mantissa, 0).astype(np.int64)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from trecx.codegen.constraints import broken_rule
 from trecx.codegen.kernels.common import activation_fields
 from trecx.codegen.kernels.dsp_bytepair import (
@@ -9,7 +11,6 @@ from trecx.codegen.kernels.dsp_bytepair import (
     PREPARE_PAIR,
     WIDEN,
     bytepair_reason,
-    groups_of,
     layer_fields,
     row_tiles,
     tile_instructions,
@@ -22,6 +23,24 @@ from trecx.ir.graph import Operator
 MAX_KERNEL_HEIGHT = 16
 EIGHT_FAST_SHIFT = 12  # TRECX_EIGHT_FAST_SHIFT
 EIGHT_ENTRY_BYTES = 28
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window that slides over an image; shapes (height, width, channels), pad (top, left)."""
+
+    input_shape: tuple[int, int, int]
+    output_shape: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pad: tuple[int, int] = (0, 0)
+
+    @property
+    def row_bytes(self) -> int:
+        """A padded row in the ring, in whole words."""
+        _, width, channels = self.input_shape
+        last = (self.output_shape[1] - 1) * self.stride[1] + self.kernel[1]
+        return -(-max(self.pad[1] + width, last) * channels // 4) * 4
 
 
 def window_overlap(op: Operator) -> int:
@@ -95,72 +114,69 @@ class DspConv2DBytepair(KernelChoice):
             return f"a kernel of {op.inputs[1].shape[1]} rows; {MAX_KERNEL_HEIGHT} are possible"
         return bytepair_reason(op)
 
-    def _row_bytes(self, op: Operator) -> int:
-        """A padded row in the ring, to whole words."""
-        _, _, width, channels = op.inputs[0].shape
-        columns = max(
-            op.attrs.padding.left + width,
-            (op.output.shape[2] - 1) * op.attrs.stride[1] + op.inputs[1].shape[2],
-        )
-        return -(-columns * channels // 4) * 4
-
     def lower(self, op: Operator) -> list[Step]:
-        source, weights = op.inputs[0], op.inputs[1]
-        _, height, width, channels = source.shape
-        _, out_height, out_width, out_channels = op.output.shape
-        _, kernel_height, kernel_width, _ = weights.shape
-        run = kernel_width * channels
-        groups = groups_of(kernel_height * run)
-        params = {
-            **layer_fields(op),
-            "row_bytes": self._row_bytes(op),
-            "input_height": height,
-            "input_width": width,
-            "input_channels": channels,
-            "output_height": out_height,
-            "output_width": out_width,
-            "kernel_height": kernel_height,
-            "stride_height": op.attrs.stride[0],
-            "stride_width": op.attrs.stride[1],
-            "pad_top": op.attrs.padding.top,
-            "pad_left": op.attrs.padding.left,
-            "run": run,
-            "input_zero_point": source.zero_point,
-            **activation_fields(op),
-        }
-        pairs = (out_channels + 1) // 2
-        patches = 3 * (4 * groups + 12) if run % 4 else 0
-        ring = kernel_height * self._row_bytes(op) + (12 if run % 4 else 0)
-        scratch = ENTRY_BYTES * pairs + 24 * groups + patches + ring
-        return [
-            Step(
-                kernel="trecx_conv2d_s8_bytepair",
-                sources=("dsp/conv2d_s8_bytepair.c", "dsp/bytepair.c", "dsp/channels.c"),
-                header="conv2d_s8_dsp.h",
-                params_type="trecx_conv2d_s8_bytepair_params",
-                params=params,
-                inputs=(source,),
-                outputs=(op.output,),
-                scratch_bytes=scratch,
-                overlap={0: window_overlap(op)},
-                instructions=self._instructions(op, params),
-                scheme=self.scheme,
-            )
-        ]
+        window = Window(
+            op.inputs[0].shape[1:],
+            op.output.shape[1:],
+            op.inputs[1].shape[1:3],
+            op.attrs.stride,
+            (op.attrs.padding.top, op.attrs.padding.left),
+        )
+        return [conv2d_step(op, window, window_overlap(op), self.scheme)]
 
-    def _instructions(self, op: Operator, params: dict) -> int:
-        channels = params["layer.channels"]
-        row = 0
-        for pixels in row_tiles(params["output_width"]):
-            gather = WIDEN[pixels] * params["layer.groups"] + 22 * params["kernel_height"]
-            if params["run"] % 4:
-                words = -(-params["run"] // 4)
-                gather += pixels * params["kernel_height"] * (6 * words + 12)
-            tile = tile_instructions(pixels, params)
-            row += tile + gather + 40
-        reading = op.inputs[0].size * 0.7 + 30 * params["input_height"]
-        prepare = PREPARE_PAIR * ((channels + 1) // 2)
-        return int(params["output_height"] * (row + 40) + reading + prepare + 200)
+
+def conv2d_step(op: Operator, window: Window, overlap: int | None, scheme: str) -> Step:
+    """A call of trecx_conv2d_s8_bytepair. overlap: the gap for the input; None: not allowed."""
+    height, width, channels = window.input_shape
+    out_height, out_width, out_channels = window.output_shape
+    run = window.kernel[1] * channels
+    params = {
+        **layer_fields(op),
+        "row_bytes": window.row_bytes,
+        "input_height": height,
+        "input_width": width,
+        "input_channels": channels,
+        "output_height": out_height,
+        "output_width": out_width,
+        "kernel_height": window.kernel[0],
+        "stride_height": window.stride[0],
+        "stride_width": window.stride[1],
+        "pad_top": window.pad[0],
+        "pad_left": window.pad[1],
+        "run": run,
+        "input_zero_point": op.inputs[0].zero_point,
+        **activation_fields(op),
+    }
+    groups = params["layer.groups"]
+    patches = 3 * (4 * groups + 12) if run % 4 else 0
+    ring = window.kernel[0] * window.row_bytes + (12 if run % 4 else 0)
+    return Step(
+        kernel="trecx_conv2d_s8_bytepair",
+        sources=("dsp/conv2d_s8_bytepair.c", "dsp/bytepair.c", "dsp/channels.c"),
+        header="conv2d_s8_dsp.h",
+        params_type="trecx_conv2d_s8_bytepair_params",
+        params=params,
+        inputs=(op.inputs[0],),
+        outputs=(op.output,),
+        scratch_bytes=ENTRY_BYTES * ((out_channels + 1) // 2) + 24 * groups + patches + ring,
+        overlap={} if overlap is None else {0: overlap},
+        instructions=_conv2d_instructions(params, window),
+        scheme=scheme,
+    )
+
+
+def _conv2d_instructions(params: dict, window: Window) -> int:
+    height, width, channels = window.input_shape
+    out_height, out_width, out_channels = window.output_shape
+    row = 0
+    for pixels in row_tiles(out_width):
+        gather = WIDEN[pixels] * params["layer.groups"] + 20 * window.kernel[0]
+        if params["run"] % 4:
+            gather += window.kernel[0] * 36 * -(-params["run"] // 12)
+        row += tile_instructions(pixels, params) + gather + 40
+    reading = height * (0.7 * width * channels + 30)
+    prepare = PREPARE_PAIR * ((out_channels + 1) // 2)
+    return int(out_height * (row + 40) + reading + prepare + 200)
 
 
 @register

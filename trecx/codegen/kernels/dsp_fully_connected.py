@@ -6,17 +6,27 @@ import numpy as np
 
 from trecx.codegen.constraints import broken_rule
 from trecx.codegen.kernels.common import activation_fields, requantisation
-from trecx.codegen.kernels.dsp_bytepair import groups_of, halfword_reason, pair_words
+from trecx.codegen.kernels.dsp_bytepair import (
+    bytepair_reason,
+    groups_of,
+    halfword_reason,
+    pair_words,
+)
 from trecx.codegen.kernels.dsp_common import dot_range, folded_bias
+from trecx.codegen.kernels.dsp_conv2d import Window, conv2d_step
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
+from trecx.ir.ops import macs
 
 UNITS_AT_ONCE = 6
+# Below, a dense layer is computed as a 1x1 convolution, whose code is there already.
+SMALL_LAYER = 1000  # multiply-accumulates
 LARGEST_RIGHT_SHIFT = 21
 ACCUMULATOR_LIMIT = 1 << 23  # so that the bias fits 27 bits, too
 WIDEN_LIMIT = 256  # inputs; more would cost much scratch memory
 # Instructions measured on an emulated Cortex-M4.
 GROUP, WIDENED_GROUP, BLOCK, WIDEN = 24, 21.5, 145, 8
+PAIR_GROUP, PAIR = 14, 70
 
 
 @register
@@ -26,14 +36,18 @@ class DspFullyConnectedBytepair(KernelChoice):
     scheme = "byte pairs, dense"
 
     def reason_against(self, op: Operator) -> str | None:
-        return broken_rule(op) or halfword_reason(op) or _range_reason(op)
+        if reason := broken_rule(op) or halfword_reason(op):
+            return reason
+        if is_small(op):
+            return "so small that it shares the code of a convolution"
+        return _range_reason(op)
 
     def lower(self, op: Operator) -> list[Step]:
         units, inputs = op.inputs[1].shape
         rows = op.output.size // units
         multipliers, shift = requantisation(op)
         one_multiplier = len(np.unique(np.stack([multipliers, shift]), axis=1)[0]) == 1
-        padding = (0, -units % UNITS_AT_ONCE)
+        padding = (0, units % 2)
         bias_shift = 32 * folded_bias(op) - shift - 1
         widen = inputs % 4 == 0 and inputs <= WIDEN_LIMIT
         params = {
@@ -51,7 +65,9 @@ class DspFullyConnectedBytepair(KernelChoice):
             **activation_fields(op),
         }
         groups = groups_of(inputs)
-        block = BLOCK + groups * (WIDENED_GROUP if widen else GROUP)
+        blocks, left = divmod(units, UNITS_AT_ONCE)
+        instructions = blocks * (BLOCK + groups * (WIDENED_GROUP if widen else GROUP))
+        instructions += (left + 1) // 2 * (PAIR + groups * PAIR_GROUP) + widen * WIDEN * groups
         return [
             Step(
                 kernel="trecx_fully_connected_s8_bytepair",
@@ -62,9 +78,42 @@ class DspFullyConnectedBytepair(KernelChoice):
                 inputs=(op.inputs[0],),
                 outputs=(op.output,),
                 scratch_bytes=2 * inputs if widen else 0,
-                instructions=int(
-                    rows * (-(-units // UNITS_AT_ONCE) * block + widen * WIDEN * groups)
+                instructions=int(rows * (instructions + 60)),
+                scheme=self.scheme,
+            )
+        ]
+
+
+def is_small(op: Operator) -> bool:
+    return macs(op) < SMALL_LAYER and op.output.shape[-1] > 1
+
+
+@register
+class DspFullyConnectedAsConv2D(KernelChoice):
+    """Rows are pixels, units are channels."""
+
+    kinds = ("FULLY_CONNECTED",)
+    isa = Isa.DSP
+    scheme = "byte pairs, as 1x1"
+
+    def reason_against(self, op: Operator) -> str | None:
+        if reason := broken_rule(op):
+            return reason
+        if not is_small(op):
+            return "large enough for a dense kernel"
+        return bytepair_reason(op)
+
+    def lower(self, op: Operator) -> list[Step]:
+        units, inputs = op.inputs[1].shape
+        return [
+            conv2d_step(
+                op,
+                Window(
+                    input_shape=(1, op.output.size // units, inputs),
+                    output_shape=(1, op.output.size // units, units),
+                    kernel=(1, 1),
                 ),
+                overlap=None,
                 scheme=self.scheme,
             )
         ]
@@ -83,8 +132,14 @@ def _range_reason(op: Operator) -> str | None:
 
 
 def _dense_weights(weights: np.ndarray) -> Blob:
-    """Words of byte pairs [unit / 6][group][2][pair], from int8 (units, inputs)."""
-    padded = np.pad(weights, ((0, -len(weights) % UNITS_AT_ONCE), (0, 0)))
+    """Words of byte pairs, from int8 (units, inputs).
+
+    First [unit / 6][group][2][pair], then for the pairs that are left [pair][group][2].
+    """
+    padded = np.pad(weights, ((0, len(weights) % 2), (0, 0)))
     words = pair_words(padded[0::2], padded[1::2])
-    blocks = words.reshape(-1, UNITS_AT_ONCE // 2, words[0].size).transpose(0, 2, 1)
-    return Blob("uint32_t", blocks.reshape(-1))
+    words = words.reshape(len(words), -1)
+    pairs = UNITS_AT_ONCE // 2
+    whole = len(weights) // UNITS_AT_ONCE * pairs
+    blocks = words[:whole].reshape(-1, pairs, words.shape[1]).transpose(0, 2, 1)
+    return Blob("uint32_t", np.concatenate([blocks.reshape(-1), words[whole:].reshape(-1)]))

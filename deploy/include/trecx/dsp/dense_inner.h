@@ -116,4 +116,20 @@ static inline void trecx_dense_widened(trecx_dense_run *run) {
 
 #endif
 
+/* A single pair: the first two sums. The input is bytes. */
+static inline void trecx_dense_pair(trecx_dense_run *run) {
+  const int8_t *input = run->input;
+  const uint32_t *w = run->weights;
+  int32_t s = run->sums[0], a = run->sums[1];
+  for (int32_t left = run->groups; left > 0; left--, input += 4, w += 2) {
+    const uint32_t bytes = trecx_load32(input);
+    const uint32_t even = trecx_lanes_02(bytes), odd = trecx_lanes_13(bytes);
+    s = trecx_smlad(w[1], odd, trecx_smlad(w[0], even, s));
+    a = trecx_smlad(trecx_lanes_02(w[1]), odd, trecx_smlad(trecx_lanes_02(w[0]), even, a));
+  }
+  run->sums[0] = s;
+  run->sums[1] = a;
+  run->weights = w;
+}
+
 #endif

@@ -10,11 +10,12 @@
  *
  *   input   [rows][inputs]
  *   output  [rows][units]
- *   weights words of byte pairs [unit / 6][group][2][pair]: units padded to whole sixes and inputs
- *           to whole groups of four with zero weights
+ *   weights words of byte pairs, inputs padded to whole groups of four with zero weights:
+ *           [unit / 6][group][2][pair], then for each pair that is left [group][2]; an odd number
+ * of units is padded with one more
  *
  * bias_shift: 32 * bias + (e - 1) for each unit, |bias| < 2^26, e from 1 to 21, and multiplier: the
- *   general requantisation of trecx/dsp/arith.h; both padded to whole sixes.
+ *   general requantisation of trecx/dsp/arith.h; both padded to an even number.
  * one_multiplier: one multiplier and one shift serve all units; multiplier has one element.
  * widen: the inputs are widened once, in the scratch memory; inputs must be a multiple of 4.
  * scratch: 2 * inputs bytes if widen, else not used, may be NULL. */
