@@ -102,9 +102,14 @@ def benefit(bundle_path, data, limit, as_json, quiet, policies):
 
 @report.command()
 @_analysis_options
-def overthinking(bundle_path, data, limit, as_json, quiet):
+@click.option(
+    "--without",
+    type=path_type,
+    help="Bundle of the same network trained without exit assistance, to measure what that does.",
+)
+def overthinking(bundle_path, data, limit, as_json, quiet, without):
     """What the early exit gets right and the full network wrong, and what recovers it."""
-    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.overthinking())
+    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.overthinking(without))
 
 
 def _analyse(bundle_path, data, limit, quiet, as_json, what):

@@ -81,12 +81,32 @@ class BenefitReport:
             a.draws.reductions[i], b.draws.reductions[i], value, self.resamples
         )
 
-    def share_ahead(self, entry: Entry) -> float:
+    def share_ahead(self, entry: Entry, other: Entry | None = None) -> float:
         """Share of the costs from the area's start to 100 % at which an entry is at least as
-        accurate as the first."""
-        grid = np.linspace(entry.curve.area_from, 1.0, 400)
-        first = self.entries[0].curve.accuracy_at(grid)
-        return float(np.mean(entry.curve.accuracy_at(grid) >= first - 1e-9))
+        accurate as another (the first)."""
+        return float(np.mean(self._is_ahead(entry, other or self.entries[0])))
+
+    def behind(self, entry: Entry, other: Entry) -> list[tuple[float, float]]:
+        """The ranges of relative costs at which an entry is less accurate than another; ranges
+        that are less than a point of cost apart are one."""
+        spans: list[tuple[float, float]] = []
+        for cost in self._grid[~self._is_ahead(entry, other)].tolist():
+            joined = bool(spans) and cost - spans[-1][1] < 0.01
+            spans = [*spans[:-1], (spans[-1][0], cost)] if joined else [*spans, (cost, cost)]
+        return spans
+
+    @property
+    def best(self) -> Entry:
+        """The entry with the largest area."""
+        return max(self.entries, key=lambda e: e.curve.area.value)
+
+    @property
+    def _grid(self) -> np.ndarray:
+        return np.linspace(self.entries[0].curve.area_from, 1.0, 400)
+
+    def _is_ahead(self, entry: Entry, other: Entry) -> np.ndarray:
+        accuracy = entry.curve.accuracy_at(self._grid)
+        return accuracy >= other.curve.accuracy_at(self._grid) - 1e-9
 
     def networks(self) -> list[Entry]:
         """One entry for each network: those that are not another policy on the same one."""
@@ -122,6 +142,18 @@ class BenefitReport:
             "interval_level": self.resamples.level,
             "methods": methods,
             "policies": [self._rivals_json(e, own) for e, own in self.rivals()],
+            "best": {
+                "name": self.best.name,
+                "against": {
+                    e.name: {
+                        "area_difference": asdict(self.area_difference(self.best, e)),
+                        "share_ahead": self.share_ahead(self.best, e),
+                        "behind_at_costs": self.behind(self.best, e),
+                    }
+                    for e in self.entries
+                    if e is not self.best
+                },
+            },
         }
 
     def _rivals_json(self, entry: Entry, own: Entry) -> dict:
@@ -153,6 +185,7 @@ class BenefitReport:
         blocks += [self._pick_table(), self._reading_table(), self._area_table()]
         if len(self.entries) > 1:
             blocks.append(self._difference_table())
+            blocks.append(self._best_table())
         if self.rivals():
             blocks.append(self._rivals_table())
         if any(e.fixed is not None for e in self.entries):
@@ -272,6 +305,22 @@ class BenefitReport:
     ) -> list[Estimate | None]:
         return [self.reduction_difference(entry, i, other) for i in range(len(LOSSES))]
 
+    def _best_table(self) -> Table:
+        best = self.best
+        rows = tuple(
+            (
+                e.name,
+                interval(self.area_difference(best, e), unit="points"),
+                percent(self.share_ahead(best, e)),
+                ", ".join(_range(*span) for span in self.behind(best, e)) or "nowhere",
+            )
+            for e in self.entries
+            if e is not best
+        )
+        columns = ("against", "area gained", "at least as accurate on", "less accurate at costs")
+        title = f"The largest area: {best.name}"
+        return Table(columns, rows, frozenset({1, 2}), title)
+
     def _rivals_table(self) -> Table:
         rows = tuple(
             (
@@ -321,6 +370,10 @@ _COMMON = {
     "cost units": lambda c: c.cost_unit,
     "area ranges": lambda c: c.area_from,
 }
+
+
+def _range(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
 def _line(entry: Entry, with_band: bool, dashed: bool) -> Line:

@@ -63,21 +63,28 @@ class BundleAnalysis:
         self._require_exits()
         resamples = Resamples()
         calibration, test = self.outputs(SplitRole.CALIBRATION), self.outputs(SplitRole.TEST)
-        entries = tuple(
-            Entry(policy, benefit_curve(calibration, test, self.costs, policy, resamples=resamples))
+        curves = [
+            benefit_curve(calibration, test, self.costs, policy, resamples=resamples)
             for policy in policies
-        )
+        ]
+        entries = tuple(Entry(c.policy, c, group=self.bundle.task) for c in curves)
         return BenefitReport(
             f"{self.bundle.task} on {self.data.name}", entries, resamples, self.data.synthetic
         )
 
-    def overthinking(self) -> OverthinkingReport:
+    def overthinking(self, without: Path | None = None) -> OverthinkingReport:
+        """without: bundle of the same network trained without exit assistance; what assistance
+        recovers is measured against it."""
         self._require_exits()
+        blind = (
+            None if without is None else BundleAnalysis(without, self.data, self.limit, self.say)
+        )
         found = analyse_overthinking(
             self.outputs(SplitRole.TEST),
             self.costs,
             policies=self.bundle.exit_policies(),
             calibration=self.outputs(SplitRole.CALIBRATION),
+            without_assistance=None if blind is None else blind.outputs(SplitRole.TEST),
         )
         return OverthinkingReport(self.bundle.task, found, self.data.synthetic)
 

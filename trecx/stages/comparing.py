@@ -12,6 +12,7 @@ from pathlib import Path
 from trecx.errors import InputError
 from trecx.files import write_atomic
 from trecx.policies import (
+    LOSSES,
     Resamples,
     SplitRole,
     analyse_overthinking,
@@ -220,7 +221,7 @@ def _report(
     say("benefit curves", len(methods), len(methods))
     title = f"{task.name} on {data.name}"
     benefit = BenefitReport(title, tuple(entries), terms.resamples, data.synthetic)
-    notes += _notes(contenders, benefit)
+    notes += _notes(contenders, benefit, terms.policies)
     return ComparisonReport(
         task.name,
         data.name,
@@ -298,16 +299,37 @@ def _training(contender: Contender, base_graph) -> Training:
     )
 
 
-def _notes(contenders: list[Contender], benefit: BenefitReport) -> list[str]:
+def _notes(
+    contenders: list[Contender], benefit: BenefitReport, policies: Sequence[str]
+) -> list[str]:
     notes = []
     epochs = {c.name: c.run.recipe.epochs for c in contenders}
     if len(set(epochs.values())) > 1:
         listed = ", ".join(f"{name} {n}" for name, n in epochs.items())
         notes.append(f"Not the same training budget; epochs: {listed}.")
+    notes += [_gain(policy, benefit) for policy in policies]
     dear = [e.name for e in benefit.entries if min(e.curve.path_costs) >= e.curve.reference_cost]
     if dear:
         notes.append(f"Even the first exit costs more than the base network: {', '.join(dear)}.")
     return notes
+
+
+def _gain(policy: str, benefit: BenefitReport) -> str:
+    """Where another policy gains and loses most, in points of reduction on the same network."""
+    found = [
+        (difference.value, f"{own.name} at {loss:g} points")
+        for entry, own in benefit.rivals()
+        if entry.curve.policy == policy
+        for i, loss in enumerate(LOSSES)
+        if (difference := benefit.reduction_difference(entry, i, own)) is not None
+    ]
+    if not found:
+        return f"{policy}: there is no network to compare it on."
+    (least, worst), (most, where) = min(found), max(found)
+    return (
+        f"{policy} instead of the published policy changes the reduction by {100 * least:+.1f} "
+        f"({worst}) to {100 * most:+.1f} points ({where})."
+    )
 
 
 def _write(report: ComparisonReport, out: Path) -> None:
