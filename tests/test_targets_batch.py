@@ -1,6 +1,9 @@
 """Running models on boards: results, exact counts, parallel runs, and all that goes wrong."""
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +248,40 @@ def test_emulator_that_dies_again_is_reported(folder, monkeypatch):
         run("mps2-an386", folder, toy.toy_inputs(30), jobs=1)
     assert len(started) == 2
     assert no_emulator_is_left()
+
+
+HANGING = """
+import sys
+from pathlib import Path
+from trecx.targets.boards import load_board
+from trecx.targets.qemu import Emulator
+
+emulator = Emulator(load_board("mps2-an386"), Path(sys.argv[1]), Path(sys.argv[2]))
+print(emulator.process.pid, flush=True)
+emulator.process.wait()
+"""
+
+
+def is_running(process):
+    """Of a folder in /proc. Ended, but not yet collected by the system, is not running."""
+    try:
+        return "zombie" not in (process / "status").read_text()
+    except OSError:
+        return False
+
+
+def test_emulator_dies_with_a_process_that_is_killed(tmp_path):
+    (tmp_path / "hang.c").write_text("int trecx_app(void) {\n  for (;;) {\n  }\n}\n")
+    program = build_firmware([], "mps2-an386", tmp_path / "hang.c", tmp_path)
+    command = [sys.executable, "-c", HANGING, str(program.elf), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        emulator = Path("/proc") / process.stdout.readline().strip()
+        assert emulator.exists()
+        process.kill()
+    deadline = time.monotonic() + 20
+    while is_running(emulator):
+        assert time.monotonic() < deadline, "the emulator outlived its parent"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

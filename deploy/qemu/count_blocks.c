@@ -85,7 +85,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
 
 /* --- What is known ------------------------------------------------------------------------- */
 
-#define MAX_PATHS 8
+#define MAX_PATHS 16
 #define MAX_REGIONS 4096
 #define INHERIT (-1)
 

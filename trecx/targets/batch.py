@@ -196,7 +196,7 @@ def _run_process(settings, chunk: _Chunk, progress, stop, sample_bytes) -> Targe
         workdir = Path(folder)
         (workdir / "in").symlink_to(settings.input_file)
         words = ["batch", "in", "out", str(first), str(count)]
-        with _start(settings, workdir, words, first, count) as process:
+        with _start(settings, workdir, words, first) as process:
             reader = _RecordReader(workdir / "out", chunk, sample_bytes)
             status = _watch(process, reader, progress, stop, settings.timeout)
             where = f" in sample {chunk.next_sample}"
@@ -214,7 +214,7 @@ def _run_process(settings, chunk: _Chunk, progress, stop, sample_bytes) -> Targe
     return error
 
 
-def _start(settings, workdir: Path, words: list[str], first: int, count: int):
+def _start(settings, workdir: Path, words: list[str], first: int):
     firmware = settings.firmware
     if firmware.board.is_host:
         return _HostProcess(firmware.elf, workdir, words)
@@ -224,7 +224,6 @@ def _start(settings, workdir: Path, words: list[str], first: int, count: int):
         workdir,
         words=words,
         plugin=settings.plugin(first) if settings.plugin else None,
-        cpu_limit_s=int(settings.timeout * count) + 60,
     )
 
 

@@ -6,7 +6,7 @@ import atexit
 import contextlib
 import json
 import re
-import resource
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -97,7 +97,7 @@ class Emulator:
 
     words: the guest's command line. workdir: current folder of the process; guest file names are
     relative to it. serial: what the board's UART is connected to, as QEMU's -serial takes it.
-    cpu_limit_s: processor time after which the kernel ends it even if this process has died.
+    Create it in a thread that lives as long as it does: the kernel ends it with that thread.
     """
 
     def __init__(
@@ -109,7 +109,6 @@ class Emulator:
         words: Iterable[str] = (),
         plugin: Plugin | None = None,
         serial: str = "null",
-        cpu_limit_s: int | None = None,
     ):
         words = list(words)
         if any(" " in word or "," in word for word in words):
@@ -117,6 +116,7 @@ class Emulator:
         qemu = require_qemu()
         self._control = Path(tempfile.mkdtemp(prefix="trecx-"))
         command = [
+            *_tied_to_us(),
             qemu,
             *("-machine", board.machine),
             *("-display", "none"),
@@ -137,10 +137,6 @@ class Emulator:
             stderr=subprocess.STDOUT,
         )
         _running.add(self)
-        if cpu_limit_s is not None:
-            with contextlib.suppress(OSError):
-                limit = (cpu_limit_s, cpu_limit_s + 5)
-                resource.prlimit(self.process.pid, resource.RLIMIT_CPU, limit)
 
     def __enter__(self) -> Emulator:
         return self
@@ -196,6 +192,18 @@ class Emulator:
                 while "event" in answer:
                     answer = json.loads(stream.readline())
             return answer["return"]
+
+
+@cache
+def _tied_to_us() -> tuple[str, ...]:
+    """Words before a command that make Linux end it when this process dies, even by SIGKILL.
+
+    setpriv is part of util-linux; where it is missing, only an orderly end takes emulators along.
+    """
+    setpriv = shutil.which("setpriv")
+    words = (setpriv or "", "--pdeathsig", "KILL", "--")
+    works = setpriv and subprocess.run([*words, "true"], capture_output=True).returncode == 0
+    return words if works else ()
 
 
 def parse_registers(text: str) -> dict[str, int]:
