@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -398,11 +398,3 @@ def _layer_to_json(row: LayerProfile, path: PathProfile) -> dict:
 
 def _means(totals: Counter, inferences: int) -> dict[str, float]:
     return {name: total / inferences for name, total in totals.most_common()}
-
-
-def merge_mix(rows: Iterable[LayerProfile]) -> Counter:
-    """Instruction classes of several layers together."""
-    total: Counter = Counter()
-    for row in rows:
-        total.update(row.mix)
-    return total
