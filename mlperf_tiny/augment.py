@@ -39,7 +39,10 @@ def affine(
     move: float,
     zoom: float = 0.0,
 ) -> np.ndarray:
-    """Rotate, move (by a share of the side) and zoom at random; bilinear, borders repeated."""
+    """Rotate, move (by a share of the side) and zoom at random; bilinear, borders repeated.
+
+    At most 4 channels.
+    """
     n, height, width, _ = images.shape
     angle = np.deg2rad(rng.uniform(-degrees, degrees, n)).astype(np.float32)
     scale = rng.uniform(1 - zoom, 1 + zoom, n).astype(np.float32)
@@ -55,22 +58,37 @@ def affine(
 
 
 def _bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Pixels at the fractional places (y, x), each of shape (n, h, w), by fixed-point weights."""
+    """Pixels at the fractional places (y, x), each of shape (n, h, w), in steps of 1/16.
+
+    A pixel's channels (up to 4) are handled as one 32-bit word, which makes it a few times faster
+    than channel by channel: the four weights are integers that sum to 256, so that a weighted
+    sum of bytes fits in 16 bits and two channels share a word without touching.
+    """
     n, height, width, channels = images.shape
     y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
     top, left = y.astype(np.int32), x.astype(np.int32)
-    bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
-    wy = ((y - top) * 16 + 0.5).astype(np.uint16)[..., None]
-    wx = ((x - left) * 16 + 0.5).astype(np.uint16)[..., None]
-    first = (np.arange(n, dtype=np.int32) * height * width)[:, None, None]
-    flat = images.reshape(-1, channels)
+    wy = ((y - top) * 16 + np.float32(0.5)).astype(np.uint32)
+    wx = ((x - left) * 16 + np.float32(0.5)).astype(np.uint32)
+    down = np.where(top < height - 1, np.int32(width), np.int32(0))
+    right = np.where(left < width - 1, np.int32(1), np.int32(0))
+    corner = top * width + left + (np.arange(n, dtype=np.int32) * height * width)[:, None, None]
 
-    def pixels(row, column):
-        return flat.take(first + row * width + column, axis=0).astype(np.uint16)
-
-    upper = pixels(top, left) * (16 - wx) + pixels(top, right) * wx
-    lower = pixels(bottom, left) * (16 - wx) + pixels(bottom, right) * wx
-    return ((upper * (16 - wy) + lower * wy + 128) >> 8).astype(np.uint8)
+    words = np.zeros((n * height * width, 4), np.uint8)
+    words[:, :channels] = images.reshape(-1, channels)
+    words = words.view(np.uint32).ravel()
+    even = np.full(y.shape, 0x00800080, np.uint32)  # Half of the last place, to round.
+    odd = even.copy()
+    for place, weight in (
+        (corner, (16 - wy) * (16 - wx)),
+        (corner + right, (16 - wy) * wx),
+        (corner + down, wy * (16 - wx)),
+        (corner + down + right, wy * wx),
+    ):
+        pixel = words.take(place)
+        even += (pixel & 0x00FF00FF) * weight
+        odd += ((pixel >> 8) & 0x00FF00FF) * weight
+    blended = ((even >> 8) & 0x00FF00FF) | (odd & 0xFF00FF00)
+    return np.ascontiguousarray(blended.view(np.uint8).reshape(n, height, width, 4)[..., :channels])
 
 
 def rotate_shift_flip(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

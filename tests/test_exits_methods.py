@@ -118,7 +118,7 @@ def test_eenet_leaves_earlier_the_more_cost_weighs(tmp_path):
 def test_eenet_loss_by_hand():
     method = EENet(cost_weight=0.5, every_exit=False)
     method.costs = [0.25, 0.5]
-    target = np.array([[1.0, 0.0]], "float32")
+    target = ops.convert_to_tensor(np.array([[1.0, 0.0]], "float32"))
     one = np.array([[0.9, 0.1, 0.8]], "float32")
     two = np.array([[0.6, 0.4, 0.5]], "float32")
     final = np.array([[0.3, 0.7]], "float32")
@@ -136,7 +136,7 @@ def test_sdn_weights_grow_to_the_relative_cost():
     method = ShallowDeep()
     network = method.graft(tiny_task.build(), recipe_for("sdn").exits)
     assert 0 < method.costs[0] < method.costs[1] < 1
-    target = np.array([[1.0, 0.0, 0.0]], "float32")
+    target = ops.convert_to_tensor(np.array([[1.0, 0.0, 0.0]], "float32"))
     wrong, right = (
         ops.convert_to_tensor(np.array([p], "float32")) for p in ([0.5, 0.25, 0.25], [1, 0, 0])
     )
@@ -147,7 +147,7 @@ def test_sdn_weights_grow_to_the_relative_cost():
 
 
 def test_distillation_by_hand():
-    target = np.array([[1.0, 0.0]], "float32")
+    target = ops.convert_to_tensor(np.array([[1.0, 0.0]], "float32"))
     student, teacher = np.array([[0.6, 0.4]], "float32"), np.array([[0.8, 0.2]], "float32")
     spec = ExitSpec("conv1", "conv", loss_weight=0.7)
     outputs = [ops.convert_to_tensor(o) for o in (student, teacher)]

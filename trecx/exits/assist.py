@@ -7,6 +7,7 @@ joined to the features that the final Dense layer reads; registered in `ASSISTS`
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from trecx.errors import InputError
@@ -71,9 +72,10 @@ class EarlyViewDepthwise(layers.DepthwiseConv2D):
         """Take over the exit's weights and train freely from now on."""
         if float(ops.convert_to_numpy(self.tied)) == 0.0:
             return
-        self.kernel.assign(self._source().kernel)
+        # Copies: a backend that donates buffers to the next step must not find one twice.
+        self.kernel.assign(np.array(ops.convert_to_numpy(self._source().kernel)))
         if self.use_bias:
-            self.bias.assign(self._source().bias)
+            self.bias.assign(np.array(ops.convert_to_numpy(self._source().bias)))
         self.tied.assign(0.0)
 
     def plain(self) -> layers.DepthwiseConv2D:
@@ -93,11 +95,14 @@ class EarlyViewDepthwise(layers.DepthwiseConv2D):
         return [ops.convert_to_numpy(w) for w in self._effective_weights() if w is not None]
 
     def _effective_weights(self):
-        source, tied = self._source(), self.tied > 0.5
-        kernel = ops.where(tied, ops.stop_gradient(source.kernel), self.kernel)
-        if not self.use_bias:
-            return kernel, None
-        return kernel, ops.where(tied, ops.stop_gradient(source.bias), self.bias)
+        source, tied = self._source(), ops.convert_to_tensor(self.tied) > 0.5
+
+        def choose(theirs, own):
+            theirs = ops.stop_gradient(ops.convert_to_tensor(theirs))
+            return ops.where(tied, theirs, ops.convert_to_tensor(own))
+
+        bias = choose(source.bias, self.bias) if self.use_bias else None
+        return choose(source.kernel, self.kernel), bias
 
 
 def early_view(

@@ -100,7 +100,7 @@ def predict(model: keras.Model, samples: Samples, batch_size: int = 512) -> list
         padded = np.concatenate([inputs, np.repeat(inputs[:1], missing, axis=0)])
         outputs = model.predict_on_batch(padded)
         outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-        pieces.append([np.asarray(output)[: len(inputs)] for output in outputs])
+        pieces.append([keras.ops.convert_to_numpy(output)[: len(inputs)] for output in outputs])
     return [np.concatenate(column) for column in zip(*pieces, strict=True)]
 
 

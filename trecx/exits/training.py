@@ -161,6 +161,8 @@ def _train_epoch(
     model: JointModel, samples, recipe, seed, epoch: int, clock: _Clock, run_dir: Path
 ) -> dict[str, float]:
     clock.epoch = epoch
+    # PyTorch draws dropout from a global state that no checkpoint holds.
+    keras.utils.set_random_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
     history = model.fit(
         EpochBatches(samples, recipe, seed, epoch),
         epochs=1,
