@@ -199,13 +199,13 @@ def test_endless_loop_times_out_with_its_place(folder):
     with pytest.raises(
         TargetTimeoutError, match=r"in sample 2: .*in toy_loop_forever \(toy_model.c:"
     ):
-        run("mps2-an386", folder, toy.misbehaving(toy.ENDLESS_LOOP), timeout=0.5)
+        run("mps2-an386", folder, toy.misbehaving(toy.ENDLESS_LOOP), timeout=1.0)
     assert no_emulator_is_left()
 
 
 def test_endless_loop_on_the_host_times_out(folder):
     with pytest.raises(TargetTimeoutError, match="in sample 2"):
-        run("host", folder, toy.misbehaving(toy.ENDLESS_LOOP), timeout=0.3)
+        run("host", folder, toy.misbehaving(toy.ENDLESS_LOOP), timeout=1.0)
 
 
 def test_sanitizer_reports_are_faults(folder):

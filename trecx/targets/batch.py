@@ -33,6 +33,8 @@ _MAGIC = 0x31425254
 # Shorter chunks balance better over the processes, longer ones start fewer emulators.
 _CHUNKS_PER_JOB = 3
 _POLL_SECONDS = 0.05
+# What a busy machine may take to start an emulator, before its program can count as hung.
+_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,7 @@ def run_batch(
         inputs: int8, (N, ...); a sample's bytes in the order in which they lie in memory.
         jobs: processes at a time.
         progress: called with (samples done, N), from any thread, one at a time.
-        timeout: seconds without a finished sample after which a process counts as hung.
+        timeout: seconds without a finished sample after which a started program counts as hung.
         plugin: gives the TCG plugin for the process that begins with a given sample.
 
     An emulator that dies or hangs is started again, once, from the sample where it stopped.
@@ -232,6 +234,7 @@ def _watch(process, reader: _RecordReader, progress, stop, timeout: float) -> in
     last = time.monotonic()
     while True:
         status = process.wait(_POLL_SECONDS)
+        was_started = reader.started
         fresh = reader.collect()
         progress.add(fresh)
         if status is not None:
@@ -239,9 +242,9 @@ def _watch(process, reader: _RecordReader, progress, stop, timeout: float) -> in
         if stop.is_set():
             raise _Stopped
         now = time.monotonic()
-        if fresh:
+        if fresh or reader.started != was_started:
             last = now
-        elif now - last > timeout:
+        elif now - last > (timeout if reader.started else max(timeout, _START_SECONDS)):
             return None
 
 
@@ -250,7 +253,7 @@ class _RecordReader:
 
     def __init__(self, path: Path, chunk: _Chunk, sample_bytes: int):
         self._path, self._chunk, self._sample_bytes = path, chunk, sample_bytes
-        self._header_read = False
+        self.started = False
         self._pending = b""
         self._offset = 0
         self.finished = False
@@ -264,9 +267,9 @@ class _RecordReader:
             data = file.read()
         self._offset += len(data)
         self._pending += data
-        if not self._header_read and len(self._pending) >= _HEADER.size:
+        if not self.started and len(self._pending) >= _HEADER.size:
             self._read_header()
-        return self._read_records() if self._header_read else 0
+        return self._read_records() if self.started else 0
 
     def _read_header(self) -> None:
         header = _HEADER.unpack_from(self._pending)
@@ -278,7 +281,7 @@ class _RecordReader:
             )
         self._chunk.header = header
         self._pending = self._pending[_HEADER.size :]
-        self._header_read = True
+        self.started = True
 
     def _read_records(self) -> int:
         size = _RECORD.size + self._chunk.header[2]
