@@ -50,4 +50,48 @@ def info(path, as_json):
     click.echo("\n\n".join("\n".join(item.lines()) for item in found))
 
 
-COMMANDS = (data,)
+@click.group()
+def zoo() -> None:
+    """Trained early-exit models that come with this package.
+
+    \b
+    Examples:
+      trecx zoo list
+      trecx zoo get NAME -o my-model
+      trecx run my-model/bundle --target mps2-an386
+    """
+
+
+@zoo.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_command(as_json):
+    """The models with their tasks, data and figures."""
+    from mlperf_tiny.zoo import zoo_list
+
+    cards = zoo_list()
+    if as_json:
+        import json
+
+        click.echo(json.dumps([card.to_json() for card in cards], indent=2))
+        return
+    for card in cards:
+        synthetic = " (synthetic data)" if card.synthetic else ""
+        click.echo(f"{card.name}: {card.title}, trained on {card.data}{synthetic}")
+        for figure in card.figures:
+            click.echo(f"    {figure.what}: {figure.value:g} {figure.unit}".rstrip())
+    if not cards:
+        click.echo("the zoo of this installation is empty")
+
+
+@zoo.command(name="get")
+@click.argument("name")
+@click.option("-o", "--out", "dest", type=_folder, help="Folder to write [default: NAME].")
+def get_command(name, dest):
+    """Copy a model: its card, its bundle and the trained network."""
+    from mlperf_tiny.zoo import zoo_get
+
+    folder = zoo_get(name, dest)
+    click.echo(f"{folder}: the bundle is {folder / 'bundle'}, the network {folder / 'run'}")
+
+
+COMMANDS = (data, zoo)

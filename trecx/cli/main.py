@@ -44,10 +44,6 @@ class _OneLineErrors(click.Group):
             sys.exit(130)
         except TrecxError as error:
             _fail(str(error), error.exit_code)
-        except BrokenPipeError:
-            # The reader of our output has gone; Python would complain once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(141)
         except OSError as error:
             if error.filename is not None:
                 _fail(f"{error.filename}: {error.strerror}", 2)

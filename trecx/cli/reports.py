@@ -20,7 +20,14 @@ from trecx.cli.progress import stage_progress
 
 @click.group()
 def report() -> None:
-    """Reports: operations, memory, accuracy, benefit curve, overthinking."""
+    """Reports: operations, memory, accuracy, benefit curve, overthinking.
+
+    \b
+    Examples:
+      trecx report flops ic.bundle
+      trecx report memory ic.bundle --target mps2-an386
+      trecx report benefit ic.bundle --data cifar-10-batches-bin --json
+    """
 
 
 @report.command()
@@ -134,6 +141,11 @@ def demo(out, task, target, seed, quiet):
     Trains the task's network with an early exit and without, quantises, cuts, calibrates, compiles,
     runs test samples on the emulated Cortex-M, compares every byte with TensorFlow Lite Micro when
     it is installed, and writes a report page.
+
+    \b
+    Examples:
+      trecx demo
+      trecx demo --task ic --target mps3-an547 -o ic-demo
     """
     from trecx.cli.progress import training_progress
     from trecx.stages.demo import run_demo
