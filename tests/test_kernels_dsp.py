@@ -22,15 +22,18 @@ from tests.support.kernel_harness import (
     run_cases,
 )
 from tests.support.random_ops import (
+    activation_tensor,
     conv_2d,
     depthwise_conv_2d,
     fully_connected,
+    one_operator,
     random_graph,
     random_inputs,
 )
 from trecx.codegen.lowering import REGISTRY, Isa, candidates
+from trecx.ir.graph import QuantParams
 from trecx.ir.interpreter import run_graph
-from trecx.ir.ops import Activation, Padding
+from trecx.ir.ops import Activation, Padding, SoftmaxAttrs
 
 CORTEX_M33 = Platform(
     "cortex-m33",
@@ -67,6 +70,10 @@ def chosen_shapes(rng):
     yield depthwise_conv_2d(rng, (1, 6, 6, 8), (2, 2), stride=(2, 2), activation=relu)
     yield depthwise_conv_2d(rng, (1, 6, 9, 8), (3, 3), padding=Padding(2, 3, 2, 1))
     yield depthwise_conv_2d(rng, (1, 6, 9, 8), (3, 3), padding=Padding(4, 0, 3, 1))
+    for _ in range(6):
+        x = activation_tensor(rng, (1, 2))
+        y = activation_tensor(rng, (1, 2), "output", QuantParams.per_tensor(1 / 256, -128))
+        yield one_operator("SOFTMAX", [x], y, SoftmaxAttrs())
     for inputs, units in ((640, 7), (301, 4), (128, 9), (97, 13), (1004, 1), (252, 6), (1031, 2)):
         for per_channel in (True, False):
             activation = relu if inputs % 2 else none

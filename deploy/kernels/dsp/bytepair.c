@@ -18,10 +18,9 @@ static inline void fill_entry(const trecx_dsp_channel *a, const trecx_dsp_channe
 
 void trecx_bytepair_start(trecx_bytepair_run *run, const trecx_bytepair_layer *layer,
                           int32_t pixel_step, void *scratch) {
-  trecx_bytepair_entry *const entries = scratch, *e;
+  trecx_bytepair_entry *const entries = scratch;
   const int32_t pairs = trecx_bytepair_pairs(layer->channels);
-  trecx_dsp_cursor cursor;
-  trecx_dsp_channel a, b;
+  int32_t channel = 0;
   run->entries = entries;
   run->end = entries + pairs;
   run->tile = (uint32_t *)(entries + pairs);
@@ -31,17 +30,12 @@ void trecx_bytepair_start(trecx_bytepair_run *run, const trecx_bytepair_layer *l
   run->fast = layer->constants.fast_shift;
   run->weights = layer->weights;
   run->channels = layer->channels;
-  trecx_dsp_first_channel(&cursor, &layer->constants);
-  trecx_dsp_next_channel(&cursor, &a);
-  for (e = entries;;) {
-    trecx_dsp_next_channel(&cursor, &b);
-    fill_entry(&a, &b, run->fast, e);
-    if (++e == run->end) break;
-    if (e == entries + 1 && (layer->channels & 1)) {
-      a = b; /* with an odd number of channels, the second pair repeats the second channel */
-    } else {
-      trecx_dsp_next_channel(&cursor, &a);
-    }
+  for (int32_t i = 0; i < pairs; i++) {
+    trecx_dsp_channel pair[2];
+    trecx_dsp_unpack(&layer->constants, channel, 2, pair);
+    fill_entry(&pair[0], &pair[1], run->fast, &entries[i]);
+    /* With an odd number of channels, the second pair repeats the second channel. */
+    channel += i == 0 && (layer->channels & 1) ? 1 : 2;
   }
 }
 

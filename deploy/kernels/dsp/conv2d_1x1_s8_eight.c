@@ -1,11 +1,13 @@
 #include "trecx/dsp/eight_inner.h"
 #include "trecx/kernels/conv2d_s8_dsp.h"
 
-static void prepare_filter(const int8_t *weights, trecx_dsp_cursor *cursor, trecx_eight_entry *e) {
-  trecx_dsp_channel channel;
-  trecx_dsp_next_channel(cursor, &channel);
-  const int32_t shift = channel.requant.shift + 1;
+static void prepare_filter(const trecx_conv2d_1x1_s8_eight_params *p, int32_t index,
+                           trecx_eight_entry *e) {
+  const int8_t *const weights = p->weights + 8 * index;
   const uint32_t first = trecx_load32(weights), second = trecx_load32(weights + 4);
+  trecx_dsp_channel channel;
+  trecx_dsp_unpack(&p->constants, index, 1, &channel);
+  const int32_t shift = channel.requant.shift + 1;
   e->bias = channel.bias * (1 << shift);
   e->weights[0] = trecx_shift_lanes(trecx_lanes_02(first), shift);
   e->weights[1] = trecx_shift_lanes(trecx_lanes_13(first), shift);
@@ -25,11 +27,7 @@ void trecx_conv2d_1x1_s8_eight(const trecx_conv2d_1x1_s8_eight_params *params, c
                                .input = input,
                                .pixel_pairs = p->pixels >> 1,
                                .output = output};
-  trecx_dsp_cursor cursor;
-  trecx_dsp_first_channel(&cursor, &p->constants);
-  for (int32_t c = 0; c < p->channels; c++) {
-    prepare_filter(p->weights + 8 * c, &cursor, &entries[c]);
-  }
+  for (int32_t c = 0; c < p->channels; c++) prepare_filter(p, c, &entries[c]);
   trecx_eight_pixel_pairs(&run);
   trecx_clamp_bytes(output, p->pixels * p->channels, p->activation_min, p->activation_max);
 }

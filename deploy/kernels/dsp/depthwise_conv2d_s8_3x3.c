@@ -13,7 +13,6 @@ typedef struct {
   int32_t rows, words, outputs;
   trecx_depthwise_entry *entries; /* [4] */
   int8_t *zero;
-  trecx_dsp_cursor cursor;
 } state;
 
 /* The taps of a row as lanes (0, 1) and (1, 2), shifted left. */
@@ -31,15 +30,24 @@ static void prepare_weights(const int8_t *w, int32_t shift, uint32_t taps[3][2])
   taps[2][1] = trecx_lanes(w57 >> 16, (uint32_t)w[8] << shift);
 }
 
-static void prepare_channel(const params_t *p, trecx_dsp_cursor *cursor, trecx_depthwise_entry *e) {
-  const int8_t *const weights = p->weights + 9 * cursor->index;
-  trecx_dsp_channel channel;
-  trecx_dsp_next_channel(cursor, &channel);
-  const int32_t shift = cursor->fast ? channel.requant.shift + 1 : 1;
-  const int32_t bias = channel.bias * (1 << shift);
+static void prepare_channel(const params_t *p, const trecx_dsp_channel *channel,
+                            const int8_t *weights, trecx_depthwise_entry *e) {
+  const int32_t shift = p->constants.fast_shift ? channel->requant.shift + 1 : 1;
+  const int32_t bias = channel->bias * (1 << shift);
   for (int32_t i = 0; i < 6; i++) e->bias[i] = bias;
   prepare_weights(weights, shift, e->weights);
-  e->requant = channel.requant;
+  e->requant = channel->requant;
+}
+
+/* Entries of the channels from `first` to `first` + count - 1. */
+static void prepare_channels(const params_t *p, int32_t first, int32_t count,
+                             trecx_depthwise_entry *entries) {
+  const int8_t *weights = p->weights + 9 * first;
+  trecx_dsp_channel channels[4];
+  trecx_dsp_unpack(&p->constants, first, count, channels);
+  for (int32_t c = 0; c < count; c++, weights += 9) {
+    prepare_channel(p, &channels[c], weights, &entries[c]);
+  }
 }
 
 static void start(const params_t *p, state *s, void *scratch) {
@@ -53,7 +61,6 @@ static void start(const params_t *p, state *s, void *scratch) {
   if (s->image_rows > p->input_height) s->image_rows = p->input_height;
   s->entries = (trecx_depthwise_entry *)(s->strip + 4 * s->rows * s->words);
   s->zero = (int8_t *)(s->entries + 4);
-  trecx_dsp_first_channel(&s->cursor, &p->constants);
   trecx_fill_bytes(s->zero, (int8_t)p->input_zero_point, 4);
   /* Rows above and below the image are never written again. */
   for (int32_t i = 0; i < 4 * s->rows * s->words; i++) s->strip[i] = trecx_lanes(zero, zero);
@@ -75,38 +82,45 @@ static void keep_last_word(const params_t *p, const state *s) {
   }
 }
 
+/* One word of each row; x: input column of the first lane. */
+static void spread_word(const params_t *p, const state *s, const int8_t *input, int32_t x,
+                        uint32_t *to) {
+  const int32_t row_bytes = p->input_width * p->channels;
+  const int32_t plane_bytes = 4 * s->rows * s->words;
+  const int8_t *const at = input + x * p->channels;
+  trecx_depthwise_column column = {at,        at + p->channels, to,         s->image_rows,
+                                   row_bytes, row_bytes,        plane_bytes};
+  if (x < 0 || x >= p->input_width) {
+    column.a = s->zero;
+    column.a_step = 0;
+  }
+  if (x + 1 < 0 || x + 1 >= p->input_width) {
+    column.b = s->zero;
+    column.b_step = 0;
+    /* With a single strip, what is outside is still as it was filled. */
+    if (column.a_step == 0 && p->output_width <= s->outputs) return;
+  }
+  if (p->stride == 1) {
+    trecx_depthwise_spread_1(&column);
+  } else {
+    trecx_depthwise_spread_2(&column);
+  }
+}
+
 /* Spread the strip of outputs from column x on, in the channels from `input` on. */
 static void spread_strip(const params_t *p, const state *s, const int8_t *input, int32_t x) {
-  const int32_t row_bytes = p->input_width * p->channels;
-  int32_t word = 0, a = x * p->stride - p->pad_left;
-  trecx_depthwise_column column = {
-      .to = s->image, .rows = s->image_rows, .plane_bytes = 4 * s->rows * s->words};
+  const int32_t first = x * p->stride - p->pad_left;
+  int32_t word = 0;
   if (s->image_rows <= 0) return;
   if (x > 0) {
     keep_last_word(p, s);
     word = 1;
   }
-  for (; word < s->words; word++) {
-    const int32_t left = a + 2 * word, right = left + 1;
-    const int32_t left_inside = left >= 0 && left < p->input_width;
-    const int32_t right_inside = right >= 0 && right < p->input_width;
-    /* With a single strip, what is outside is still as it was filled. */
-    if (!left_inside && !right_inside && p->output_width <= s->outputs) continue;
-    column.a = left_inside ? input + left * p->channels : s->zero;
-    column.a_step = left_inside ? row_bytes : 0;
-    column.b = right_inside ? input + right * p->channels : s->zero;
-    column.b_step = right_inside ? row_bytes : 0;
-    column.to = s->image + word;
-    if (p->stride == 1) {
-      trecx_depthwise_spread_1(&column);
-    } else {
-      trecx_depthwise_spread_2(&column);
-    }
-  }
+  for (; word < s->words; word++) spread_word(p, s, input, first + 2 * word, s->image + word);
 }
 
 /* The channels from `first` to base + 3; the four from `base` on are spread. */
-static void channel_group(const params_t *p, state *s, const int8_t *input, int8_t *output,
+static void channel_group(const params_t *p, const state *s, const int8_t *input, int8_t *output,
                           int32_t base, int32_t first) {
   const int32_t skipped = first - base;
   const int32_t row_step = p->output_width * p->channels;
@@ -118,7 +132,7 @@ static void channel_group(const params_t *p, state *s, const int8_t *input, int8
                              .channels = 4 - skipped,
                              .strip = s->strip + skipped * plane,
                              .entry = &s->entries[skipped]};
-  for (int32_t c = skipped; c < 4; c++) prepare_channel(p, &s->cursor, &s->entries[c]);
+  prepare_channels(p, first, 4 - skipped, &s->entries[skipped]);
   for (int32_t x = 0; x < p->output_width; x += s->outputs) {
     const int32_t left = p->output_width - x;
     spread_strip(p, s, input + base, x);

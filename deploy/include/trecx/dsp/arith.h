@@ -156,18 +156,9 @@ typedef struct {
   int16_t fast_shift;
 } trecx_dsp_channels;
 
-/* Reads one channel after the other (dsp/channels.c). level: the part of the offset that is the
- * same for all channels. */
-typedef struct {
-  const uint8_t *packed;
-  const int32_t *exception;
-  uint32_t ratio_high, ratio_low;
-  int32_t index, exceptions_left;
-  int32_t least_shift, fast, level;
-} trecx_dsp_cursor;
-
-void trecx_dsp_first_channel(trecx_dsp_cursor *cursor, const trecx_dsp_channels *channels);
-void trecx_dsp_next_channel(trecx_dsp_cursor *cursor, trecx_dsp_channel *channel);
+/* The constants of `count` channels from `first` on (dsp/channels.c). */
+void trecx_dsp_unpack(const trecx_dsp_channels *channels, int32_t first, int32_t count,
+                      trecx_dsp_channel *unpacked);
 
 /* General form, limited to int8. */
 static inline int32_t trecx_dsp_requantize(int32_t x, const trecx_dsp_requant *q) {
