@@ -91,6 +91,10 @@ int {p}_tail(trecx_result *result);
 
 #include "trecx/model.h"
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 #define {p.upper()}_INPUT_BYTES {first.nbytes}
 #define {p.upper()}_INPUT_SCALE {_c_float(first.scale)}
 #define {p.upper()}_INPUT_ZERO_POINT ({first.zero_point})
@@ -110,6 +114,10 @@ int {p}_invoke(const int8_t *input, trecx_result *result);
 int {p}_segment(uint32_t k, const int8_t *input, trecx_result *result);
 {two_step}
 extern const trecx_model {p}_model;
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """

@@ -191,7 +191,7 @@ if ({model.name}_invoke(input, &result) == TRECX_OK) {{
 }}
 ```
 
-Not re-entrant: one inference at a time. In C++ wrap the include in `extern "C" {{ ... }}`.
+Not re-entrant: one inference at a time. The header is ready for C++.
 """
 
 
@@ -304,9 +304,7 @@ architectures=*
 includes={model.name}.h
 """
     sketch = f"""// Classifies a constant input and prints what came out.
-extern "C" {{
 #include <{model.name}.h>
-}}
 
 void setup() {{
   Serial.begin(115200);
