@@ -6,9 +6,11 @@ import pytest
 from tests.support.mve_cases import check_scheme
 from tests.support.random_ops import conv_2d
 from trecx.codegen.kernels.mve_conv2d import (
+    BIAS_LANES,
     MveConv2D3x3,
     MveConv2DNarrow,
     MveConv2DPatch,
+    bias_weights,
 )
 from trecx.ir.ops import Activation, Padding
 
@@ -93,10 +95,20 @@ def test_narrow_shapes():
     check_scheme(MveConv2DNarrow(), graphs, rng)
 
 
+def test_biases_among_the_weights():
+    limit = 7 * 127 * 127
+    rng = np.random.default_rng(6)
+    biases = np.concatenate([rng.integers(-limit, limit + 1, 10000), np.arange(-300, 300)])
+    biases = np.append(biases, [limit, -limit]).astype(np.int32)
+    weights = bias_weights(biases)
+    np.testing.assert_array_equal(weights.astype(np.int64) @ BIAS_LANES, biases)
+
+
 CHOICES = [
     (MveConv2D3x3(), (1, 4, 5, 16), (3, 3)),
     (MveConv2DPatch(), (1, 4, 5, 9), (2, 3)),
     (MveConv2DNarrow(), (1, 4, 5, 16), (1, 1)),
+    (MveConv2DNarrow(), (1, 4, 5, 8), (1, 1)),
 ]
 
 

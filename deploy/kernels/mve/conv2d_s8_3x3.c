@@ -20,13 +20,10 @@ typedef struct node {
 } node;
 
 typedef struct {
-  int8_t *output; /* first pixel of the block */
-  int8_t *output_end;
-  int32_t zero_point; /* output_end and zero_point are read by one LDRD */
-  int32_t channels;
-  int32_t output_step; /* from output_end to the next block */
+  int32_t output_step; /* from the end of a block's first pixel to the next block */
+  int32_t blocks;      /* these two are read by one LDRD */
+  int8_t *output;      /* first pixel of the first block */
   const int8_t *packed;
-  int32_t blocks;
   int32_t chunks;
   int32_t correct_ties;
   uint16_t offsets[8]; /* of the block's outputs, pixel by pixel, the two filters in turn */
@@ -126,32 +123,28 @@ typedef struct {
 /* Four pixels times one pair of filters are finished; go on with the next pair, if there is one. */
 #define EPILOGUE(SCALE)                    \
   TRECX_MVE_BLOCK_TO_VECTORS               \
-  "ldm r7!, {r0, r2, r4, r6, r8, r10} \n"  \
-  "ldrd lr, r12, [r9, %[output_end]] \n"   \
+  "ldm r7!, {r0, r2, r4, r6, r8, r10, r12, lr} \n" \
   SCALE                                    \
   "vldrh.u16 q5, [r9, %[offsets]] \n"      \
   "vqadd.s16 q4, q4, r12 \n"               \
   "vqmovnb.s16 q4, q4 \n"                  \
   "vstrb.16 q4, [r11, q5] \n"              \
-  "adds r11, r11, #2 \n"                   \
-  "cmp r11, lr \n"                         \
+  "add r11, r11, #2 \n"                    \
+  "cmp lr, #0 \n"                          \
   "bne 20b \n"
 
 /* Next block of the row, if there is one: its output. */
 #define NEXT_OUTPUT                          \
-  "ldr r2, [r9, %[blocks]] \n"               \
+  "ldrd r4, r2, [r9, %[output_step]] \n"     \
   "subs r2, #1 \n"                           \
   "beq 50f \n"                               \
   "str r2, [r9, %[blocks]] \n"               \
-  "ldrd r2, r4, [r9, %[channels]] \n"        \
-  "add r11, r11, r4 \n"                      \
-  "add r2, r2, r11 \n"                       \
-  "str r2, [r9, %[output_end]] \n"
+  "add r11, r11, r4 \n"
 
 #define FIELD(field) [field] "i"((int)offsetof(row, field) - (int)offsetof(row, nodes))
 #define FIELDS                                                                            \
-  FIELD(output), FIELD(output_end), FIELD(channels), FIELD(packed), FIELD(blocks),        \
-  FIELD(chunks), FIELD(correct_ties), FIELD(offsets), FIELD(line_step)
+  FIELD(output), FIELD(output_step), FIELD(packed), FIELD(blocks), FIELD(chunks),         \
+  FIELD(correct_ties), FIELD(offsets), FIELD(line_step)
 
 /* All blocks of a row. r1, r3, r5: lines; r7: packed filters; r9: the node that follows, or, in the
  * epilogue, the first one; r11: output. */
@@ -290,13 +283,11 @@ static void run_blocks(row *work, const ring *r, int32_t first, int32_t blocks, 
   set_nodes(work, r, first);
   work->blocks = blocks;
   work->output = output;
-  work->output_end = output + work->channels;
   run(work);
 }
 
 /* The distance of output pixels. */
 static void set_channels(row *work, int32_t channels) {
-  work->channels = channels;
   work->output_step = 3 * channels;
   trecx_mve_block_offsets(work->offsets, channels);
 }
@@ -333,7 +324,6 @@ static __attribute__((noinline)) void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_p
   int32_t staged = 0; /* input rows */
 
   work->packed = p->packed;
-  work->zero_point = p->output_zero_point;
   work->chunks = chunks;
   work->correct_ties = p->activation_min < p->output_zero_point;
   for (int32_t ky = 0; ky < 3; ky++) work->line_step[ky] = 64 * stride;

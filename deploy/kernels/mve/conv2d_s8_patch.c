@@ -493,12 +493,11 @@ static inline int8x16_t gather(const int8_t *corner, const uint16_t *offsets) {
       vldrhq_gather_offset_s16((const int16_t *)(const void *)corner, vld1q_u16(offsets)));
 }
 
-static void gather_window(const staging *s, const int8_t *corner, int32_t i) {
-  const uint16_t *offsets = s->half_words;
-  place to = place_of(s, i);
+static inline void gather_window(const uint16_t *offsets, const int8_t *corner, place to,
+                                 int32_t chunks) {
   vst1q_s8(to.resident, gather(corner, offsets));
   vst1q_s8(to.resident + 16, gather(corner, offsets + 8));
-  for (int32_t left = s->p->chunks - 2; left > 0; left--) {
+  for (int32_t left = chunks - 2; left > 0; left--) {
     offsets += 8;
     vst1q_s8(to.streamed, gather(corner, offsets + 8));
     to.streamed += to.step;
@@ -545,14 +544,21 @@ static void stage_windows(const staging *s, int32_t first, int32_t count) {
     cut_windows_3x3x3_stride1(corner, p->line_bytes, resident, count);
   } else if (is_3x3x3(p) && step == 6) {
     cut_windows_3x3x3_stride2(corner, p->line_bytes, resident, count);
+  } else if (s->half_words) {
+    const int32_t chunks = p->chunks;
+    place to = place_of(s, first);
+    for (int32_t i = first; i < first + count;) {
+      gather_window(s->half_words, corner, to, chunks);
+      corner += step;
+      to.resident += 32;
+      to.streamed += 16;
+      i++;
+      if ((i & 3) == 0 || i > s->in_fours) to = place_of(s, i); /* the next block */
+    }
   } else {
     for (int32_t i = first; i < first + count; i++) {
-      if (s->half_words) {
-        gather_window(s, corner, i);
-      } else {
-        cut_window(s, corner, s->window);
-        place_patch(s, i, s->window, p->chunks * 16);
-      }
+      cut_window(s, corner, s->window);
+      place_patch(s, i, s->window, p->chunks * 16);
       corner += step;
     }
   }

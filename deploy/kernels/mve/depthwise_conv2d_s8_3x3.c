@@ -24,16 +24,16 @@ typedef struct {
   const int8_t *weights; /* these four are read by one LDM: state of the loop over channels */
   const int32_t *requantisation;
   const plane *next_plane;
-  int8_t *output;               /* minus 1 */
-  const uint16_t *input_places; /* these eight are read by one LDM */
-  int8_t *origin;               /* of the image in the first plane */
+  int8_t *output;      /* minus 1 */
+  const int8_t *input; /* these nine are read by one LDM */
+  const uint16_t *input_places;
+  int8_t *origin; /* of the image in the first plane */
   int32_t pixels;
   int32_t group_pixels;
   int32_t group_bytes; /* in the input */
   int32_t group_step;  /* in the plane */
   int32_t plane_bytes;
   int32_t pixel_step; /* of eight pixels */
-  const int8_t *input;
   int32_t channel_pairs;
   const uint16_t *output_places; /* of the blocks of one band */
   int32_t blocks;                /* of a band */
@@ -43,7 +43,6 @@ typedef struct {
   int32_t zero_point;
   uint32_t entry;            /* code for a shift of 0, if there were one; set by the assembly */
   uint32_t entry_bytes;      /* of the code for each shift */
-  uint32_t code;             /* for the shift of the channel */
   uint16_t pixel_offsets[8]; /* of eight neighbouring input pixels */
   plane planes[2];
 } depthwise;
@@ -162,14 +161,14 @@ typedef struct {
   "vqrshrnb.s32 q6, q6, #\\shift \n" \
   "vqrshrnt.s32 q6, q7, #\\shift \n"
 
+/* r0: where the code for the shift begins. */
 #define PREPARE_EARLY                    \
   "vdup.32 q4, r10 \n"                   \
   "ldr r0, [r12, %[zero_point]] \n"      \
   "rsb r1, r11, #0 \n"                   \
   "lsl r10, r0, r1 \n"                   \
   "ldrd r0, r2, [r12, %[entry]] \n"      \
-  "mla r0, r1, r2, r0 \n"                \
-  "str r0, [r12, %[code]] \n"
+  "mla r0, r1, r2, r0 \n"
 
 #define STORE                      \
   "vldrh.u16 q7, [r7], #16 \n"     \
@@ -186,7 +185,6 @@ typedef struct {
 /* A loop over the blocks for every shift, all of the same length: the channel's one is entered. */
 #define SMALLEST_SHIFT 5
 #define BLOCKS_BY_SHIFT(ACCUMULATORS)                     \
-  "ldr r0, [r12, %[code]] \n"                             \
   "bx r0 \n"                                              \
   ".balign 4 \n"                                          \
   "40: .irp shift, 5, 6, 7, 8, 9, 10, 11, 12 \n"          \
@@ -219,17 +217,14 @@ typedef struct {
         "push {r7} \n"                                                                      \
         SET_UP                                                                              \
         /* Unpack two channels. */                                                          \
-        "10: ldr r1, [r12, %[input]] \n"                                                    \
-        "add r0, r1, #2 \n"                                                                 \
-        "str r0, [r12, %[input]] \n"                                                        \
-        "add r0, r12, %[input_places] \n"                                                   \
-        "ldm r0, {r2, r3, r4, r6, r8, r9, r10, r11} \n"                                     \
+        "10: add r0, r12, %[input] \n"                                                      \
+        "ldm r0, {r1, r2, r3, r4, r6, r8, r9, r10, r11} \n"                                 \
+        "add r5, r1, #2 \n"                                                                 \
+        "str r5, [r0] \n"                                                                   \
         "vldrw.u32 q0, [r12, %[pixel_offsets]] \n"                                          \
         "add r10, r10, r3 \n"                                                               \
-        "20: mov r0, r4 \n"                                                                 \
-        "cmp r4, r6 \n"                                                                     \
-        "it gt \n"                                                                          \
-        "movgt r0, r6 \n"                                                                   \
+        "20: cmp r4, r6 \n"                                                                 \
+        "csel r0, r4, r6, lt \n"                                                            \
         "mov r5, r1 \n"                                                                     \
         "mov r7, r2 \n"                                                                     \
         "dlstp.16 lr, r0 \n"                                                                \
@@ -240,12 +235,13 @@ typedef struct {
         "vstrb.16 q1, [r3, q2] \n"                                                          \
         "vstrb.16 q3, [r10, q2] \n"                                                         \
         "letp lr, 21b \n"                                                                   \
+        "subs r4, r4, r6 \n"                                                                \
+        "ble 22f \n"                                                                        \
         "add r1, r1, r8 \n"                                                                 \
         "add r3, r3, r9 \n"                                                                 \
         "add r10, r10, r9 \n"                                                               \
-        "subs r4, r4, r6 \n"                                                                \
-        "bgt 20b \n"                                                                        \
-        "add r0, r12, %[planes] \n"                                                         \
+        "b 20b \n"                                                                          \
+        "22: add r0, r12, %[planes] \n"                                                     \
         "str r0, [r12, %[next_plane]] \n"                                                   \
         /* One channel. */                                                                  \
         "30: ldm r12, {r1, r2, r3, r9} \n"                                                  \
@@ -256,16 +252,20 @@ typedef struct {
         "vldrw.u32 q5, [r3], #16 \n"                                                        \
         "stm r12, {r1, r2, r3, r9} \n"                                                      \
         PREPARE                                                                             \
-        "ldr r3, [r12, %[bands]] \n"                                                        \
-        "31: push {r3} \n"                                                                  \
-        "ldrd r7, lr, [r12, %[output_places]] \n"                                           \
+        "ldr r1, [r12, %[bands]] \n"                                                        \
+        "push {r0, r1} \n"                                                                  \
+        "31: ldrd r7, lr, [r12, %[output_places]] \n"                                       \
         "dls lr, lr \n"                                                                     \
         ALL_BLOCKS                                                                          \
-        "pop {r3} \n"                                                                       \
+        "ldr r1, [sp, #4] \n"                                                               \
+        "subs r1, r1, #1 \n"                                                                \
+        "beq 32f \n"                                                                        \
+        "str r1, [sp, #4] \n"                                                               \
         "ldr r0, [r12, %[band_bytes]] \n"                                                   \
-        "subs r3, r3, #1 \n"                                                                \
         "add r9, r9, r0 \n"                                                                 \
-        "bne 31b \n"                                                                        \
+        "ldr r0, [sp] \n"                                                                   \
+        "b 31b \n"                                                                          \
+        "32: add sp, sp, #8 \n"                                                             \
         "ldr r0, [r12, %[next_plane]] \n"                                                   \
         "add r1, r12, %[planes_end] \n"                                                     \
         "cmp r0, r1 \n"                                                                     \
@@ -276,10 +276,10 @@ typedef struct {
         "bne 10b \n"                                                                        \
         "pop {r7} \n"                                                                       \
         : "+r"(r12)                                                                         \
-        : FIELD(input), FIELD(input_places), FIELD(pixel_offsets), FIELD(planes),           \
+        : FIELD(input), FIELD(pixel_offsets), FIELD(planes),                                \
           [planes_end] "i"(offsetof(depthwise, planes[2])), FIELD(next_plane),              \
           FIELD(bands), FIELD(output_places), FIELD(band_bytes), FIELD(zero_point),         \
-          FIELD(channel_pairs), FIELD(column_blocks), FIELD(entry), FIELD(code),            \
+          FIELD(channel_pairs), FIELD(column_blocks), FIELD(entry),                         \
           [smallest] "i"(SMALLEST_SHIFT)                                                    \
         : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "lr", "q0",   \
           "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");                        \

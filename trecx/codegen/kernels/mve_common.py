@@ -70,13 +70,13 @@ def zero_point_fields(op: Operator) -> dict[str, int]:
     }
 
 
-def packed_filters(
+def filter_records(
     op: Operator, vectors: np.ndarray, group: int, records: int | None = None
 ) -> np.ndarray:
-    """Records of `group` filters each, as int8 bytes (little-endian).
+    """Records of `group` filters each: int8 bytes (little-endian), shape (records, bytes).
 
     A record: the weights, vector by vector, the filters of the group in turn; then bias,
-    multiplier and shift of each filter. A last group that is not full repeats its last filter.
+    multiplier and shift of each filter. What is not filled repeats the last filter.
 
     Args:
         vectors: int8, shape (filters, vectors of a filter, 16).
@@ -86,7 +86,12 @@ def packed_filters(
     slots = group * (records or -(-len(vectors) // group))
     filters = np.minimum(np.arange(slots), len(vectors) - 1)
     requant = np.stack([folded_bias(op), multiplier, shift], axis=1)[filters]
-    requant = np.ascontiguousarray(requant, "<i4").view(np.int8).reshape(-1, group * 12)
     grouped = vectors[filters].reshape(-1, group, *vectors.shape[1:])
-    weights = grouped.swapaxes(1, 2).reshape(len(requant), -1)
-    return np.concatenate([weights, requant], axis=1).reshape(-1)
+    weights = grouped.swapaxes(1, 2).reshape(len(grouped), -1)
+    return np.concatenate([weights, words(requant.reshape(-1, 3 * group))], axis=1)
+
+
+def words(values: np.ndarray) -> np.ndarray:
+    """Rows of int32 values as rows of little-endian bytes."""
+    rows = np.ascontiguousarray(values, "<i4")
+    return rows.view(np.int8).reshape(len(rows), -1)

@@ -7,14 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
+from trecx.codegen.kernels.common import folded_bias
 from trecx.codegen.kernels.mve_common import (
     LANES,
     MveChoice,
     clamp_instructions,
     corrects_ties,
+    filter_records,
     left_shift,
-    packed_filters,
     round_up,
+    words,
     zero_point_fields,
 )
 from trecx.codegen.lowering import Blob, Step, register
@@ -96,7 +98,7 @@ class MveConv2D3x3(MveChoice):
                 params=params,
                 inputs=(source,),
                 outputs=(op.output,),
-                scratch_bytes=68 + 20 * chunks + 48 * chunks * line + tile,
+                scratch_bytes=56 + 20 * chunks + 48 * chunks * line + tile,
                 overlap={0: row_gap(op)},
                 instructions=self._instructions(op),
                 scheme=self.scheme,
@@ -116,7 +118,10 @@ class MveConv2D3x3(MveChoice):
         weights = op.inputs[1].data
         filters = weights.shape[0]
         chunked = weights.reshape(filters, 3, 3, -1, LANES).transpose(0, 3, 1, 2, 4)
-        return packed_filters(op, chunked.reshape(filters, -1, LANES), 2)
+        records = filter_records(op, chunked.reshape(filters, -1, LANES), 2)
+        ends = np.array([[op.output.zero_point, 1]] * len(records))
+        ends[-1, 1] = 0
+        return np.concatenate([records, words(ends)], axis=1).reshape(-1)
 
     @staticmethod
     def _instructions(op: Operator) -> int:
@@ -124,12 +129,12 @@ class MveConv2D3x3(MveChoice):
         _, out_height, out_width, out_channels = op.output.shape
         chunks, pairs = channels // LANES, -(-out_channels // 2)
         kernel_row = 36 if op.attrs.stride[1] == 1 else 39
-        block = 3 * kernel_row * chunks + (23 if corrects_ties(op) else 21)
+        block = 3 * kernel_row * chunks + (22 if corrects_ties(op) else 20)
         blocks = -(-out_width // 4)
         if chunks == 1:
-            row = blocks * (pairs * block + 13) + 70
+            row = blocks * (pairs * block + 10) + 70
         else:
-            row = blocks * (pairs * (block + chunks) + 16 + 5 * chunks) + 80 + 30 * chunks
+            row = blocks * (pairs * (block + chunks) + 13 + 5 * chunks) + 80 + 30 * chunks
         staging = height * chunks * (4 * width + 12)
         return out_height * row + staging + clamp_instructions(op)
 
@@ -168,6 +173,7 @@ class MveConv2DPatch(MveChoice):
         chunks = max(2, -(-math.prod(weights.shape[1:]) // LANES))
         pixels = out_height * out_width
         group = self._group(pixels, LANES * chunks)
+        packed = filter_records(op, padded_vectors(op, chunks), 2)
         line_bytes, windows = 0, 0
         if not is_pointwise(op):
             reach = (out_width - 1) * a.stride[1] + (kernel_width - 1) * a.dilation[1] + 1
@@ -193,7 +199,7 @@ class MveConv2DPatch(MveChoice):
             "chunks": chunks,
             "group": group,
             "line_bytes": line_bytes,
-            "packed": Blob("int8_t", packed_filters(op, padded_vectors(op, chunks), 2), align=8),
+            "packed": Blob("int8_t", packed.reshape(-1), align=8),
         }
         return [
             Step(
@@ -306,7 +312,11 @@ class MveConv2DNarrow(MveChoice):
             rows, row_pixels, row_step = 1, out_height * out_width, 0
         ends = [r * row_pixels + e for r in range(rows) for e in group_ends(row_pixels, 4)]
         pair_count = round_up(out_channels, 4) // 2
-        packed = packed_filters(op, padded_vectors(op, 1), 2, pair_count)
+        vectors, suffix = padded_vectors(op, 1), "" if corrects_ties(op) else "_relu"
+        if has_room_for_bias(op):
+            vectors[:, 0, 8:] = bias_weights(folded_bias(op))
+            suffix = "_8_relu"
+        packed = filter_records(op, vectors, 2, pair_count).reshape(-1)
         params = {
             "input_channels": channels,
             "output_channels": out_channels,
@@ -320,14 +330,14 @@ class MveConv2DNarrow(MveChoice):
         }
         return [
             Step(
-                kernel="trecx_conv2d_s8_mve_narrow" + ("" if corrects_ties(op) else "_relu"),
+                kernel=f"trecx_conv2d_s8_mve_narrow{suffix}",
                 sources=("mve/conv2d_s8_narrow.c",),
                 header="conv2d_s8_mve.h",
                 params_type="trecx_conv2d_s8_mve_narrow_params",
                 params=params,
                 inputs=(source,),
                 outputs=(op.output,),
-                scratch_bytes=124 + 8 * pair_count,
+                scratch_bytes=132 + 8 * pair_count,
                 overlap={0: group_gap(op, ends)},
                 instructions=self._instructions(op, rows, row_pixels),
                 scheme=self.scheme,
@@ -337,6 +347,28 @@ class MveConv2DNarrow(MveChoice):
     @staticmethod
     def _instructions(op: Operator, rows: int, row_pixels: int) -> int:
         quads = -(-op.output.shape[3] // 4)
-        block = (58 if corrects_ties(op) else 53) * quads + 17
+        quad = 49 if has_room_for_bias(op) else 58 if corrects_ties(op) else 53
+        block = quad * quads + 17
         row = -(-row_pixels // 4) * block + 60 + (150 if row_pixels % 4 else 0)
         return rows * row + 150 + clamp_instructions(op)
+
+
+BIAS_LANES = np.array([127] * 7 + [1])  # what the free half of a vector holds
+
+
+def has_room_for_bias(op: Operator) -> bool:
+    """Whether the biases fit the free half of the vectors: eight channels, no ties to correct."""
+    limit = int(BIAS_LANES[:7].sum()) * 127
+    small = np.abs(folded_bias(op).astype(np.int64)).max() <= limit
+    return bool(op.inputs[0].shape[3] == 8 and not corrects_ties(op) and small)
+
+
+def bias_weights(biases: np.ndarray) -> np.ndarray:
+    """int8 weights of shape (filters, 8) whose products with BIAS_LANES add up to the biases."""
+    quotient = np.rint(biases / 127).astype(np.int64)
+    weights = np.empty((len(biases), 8), np.int64)
+    weights[:, 7] = biases - 127 * quotient
+    for lane in range(7):
+        weights[:, lane] = np.clip(quotient, -127, 127)
+        quotient = quotient - weights[:, lane]
+    return weights.astype(np.int8)

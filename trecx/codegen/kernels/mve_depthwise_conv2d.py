@@ -25,7 +25,7 @@ from trecx.codegen.lowering import Blob, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.weights import weight_sums
 
-WORK_BYTES = 148  # sizeof(depthwise) in mve/depthwise_conv2d_s8_3x3.c
+WORK_BYTES = 144  # sizeof(depthwise) in mve/depthwise_conv2d_s8_3x3.c
 GROUP_PIXELS = 192  # input pixels whose places are tabulated, at least a row
 BAND_BLOCKS = 24  # blocks of eight outputs whose places are tabulated, if rows divide so
 PLACES = 2**16  # offsets are 16-bit

@@ -13,6 +13,7 @@ from trecx.codegen.kernels.mve_common import (
     left_shift,
     right_shift_requantisation,
     round_up,
+    words,
     zero_point_fields,
 )
 from trecx.codegen.lowering import Blob, Step, register
@@ -82,13 +83,9 @@ def packed_units(op: Operator, per_channel: bool) -> np.ndarray:
     slots = np.minimum(np.arange(round_up(units, UNITS)), units - 1)
     filled = np.pad(weights, ((0, 0), (0, -inputs % LANES)))[slots]
     vectors = filled.reshape(-1, UNITS, filled.shape[1] // LANES, LANES).swapaxes(1, 2)
-    parts = [_words(folded_bias(op)[slots]), vectors.reshape(len(vectors), -1)]
+    biases = folded_bias(op)[slots].reshape(-1, UNITS)
+    parts = [words(biases), vectors.reshape(len(vectors), -1)]
     if per_channel:
         for values in right_shift_requantisation(op):
-            parts.append(_words(values[slots].reshape(-1, UNITS)[:, EVEN_THEN_ODD]))
+            parts.append(words(values[slots].reshape(-1, UNITS)[:, EVEN_THEN_ODD]))
     return np.concatenate(parts, axis=1).reshape(-1)
-
-
-def _words(values: np.ndarray) -> np.ndarray:
-    """int32 values, eight for each group, as rows of int8."""
-    return np.ascontiguousarray(values, "<i4").view(np.int8).reshape(-1, 4 * UNITS)

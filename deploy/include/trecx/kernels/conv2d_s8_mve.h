@@ -14,22 +14,23 @@
 
 /* 3x3 kernel, no dilation, stride 1 or 2 in either direction, input_channels a multiple of 16.
  *
- * Order of the weights: for each 16 input channels, for ky, for kx. pad_top and pad_left are from
- * 0 to 2. input and output have any alignment.
- * The output may begin at the input or before it, as far as the rows that are written do not reach
- * the rows that are still to be read: row y is written when min(input_height, y * stride_height -
- * pad_top + 3) rows have been read. */
+ * Order of the weights: for each 16 input channels, for ky, for kx. A record ends with two more
+ * words: the output's zero point, and 1, or 0 in the last record. pad_top and pad_left are from 0
+ * to 2. input and output have any alignment. The output may begin at the input or before it, as far
+ * as the rows that are written do not reach the rows that are still to be read: row y is written
+ * when min(input_height, y * stride_height - pad_top + 3) rows have been read. */
 typedef struct {
   int32_t input_height, input_width, input_channels;
   int32_t output_height, output_width, output_channels;
   int32_t stride_height;
   int32_t pad_top, pad_left;
-  int32_t input_zero_point, output_zero_point;
+  int32_t input_zero_point;
+  int32_t output_zero_point; /* to tell whether ties need correction */
   int32_t activation_min, activation_max;
   const int8_t *packed;
 } trecx_conv2d_s8_mve_3x3_params;
 
-/* scratch: 4-byte aligned; bytes = 68 + 20 * chunks + 48 * chunks * line + tile, with
+/* scratch: 4-byte aligned; bytes = 56 + 20 * chunks + 48 * chunks * line + tile, with
  *   chunks = input_channels / 16,
  *   line = max(pad_left + input_width, (4 * ceil(output_width / 4) - 1) * stride + 3),
  *   tile = 8 * ceil(output_channels / 2) if output_width is no multiple of 4 or output_channels is
@@ -100,12 +101,17 @@ typedef struct {
   const int8_t *packed;
 } trecx_conv2d_s8_mve_narrow_params;
 
-/* scratch: 124 + 16 * ceil(output_channels / 4) bytes. */
+/* scratch: 132 + 16 * ceil(output_channels / 4) bytes. */
 void trecx_conv2d_s8_mve_narrow(const trecx_conv2d_s8_mve_narrow_params *params,
                                 const int8_t *input, int8_t *output, void *scratch);
 
 /* The same where activation_min >= output_zero_point (see trecx/mve_arith.h). */
 void trecx_conv2d_s8_mve_narrow_relu(const trecx_conv2d_s8_mve_narrow_params *params,
                                      const int8_t *input, int8_t *output, void *scratch);
+
+/* The same, for 8 input channels: weights 8 to 14 times 127, plus weight 15, are the bias; the
+ * biases of the records are not used. input is 4-byte aligned. */
+void trecx_conv2d_s8_mve_narrow_8_relu(const trecx_conv2d_s8_mve_narrow_params *params,
+                                       const int8_t *input, int8_t *output, void *scratch);
 
 #endif
