@@ -9,9 +9,9 @@ typedef trecx_conv2d_s8_bytepair_params params_t;
  * rows: of the ring, those of the current output row's windows from top to bottom. */
 typedef struct {
   trecx_bytepair_run run;
-  int8_t *patches;
+  int8_t *tails; /* [3 pixels][tail_bytes] */
   int8_t *ring;
-  int32_t patch_bytes;
+  int32_t tail_bytes;
   int32_t rows_read; /* counted from the first row of the top padding */
   int32_t slot;      /* of the ring: the oldest row, where the next one goes */
   const int8_t *rows[MAX_KERNEL_HEIGHT];
@@ -23,9 +23,9 @@ static int32_t next_slot(const params_t *p, int32_t slot) {
 
 static void start(const params_t *p, state *s, void *scratch) {
   trecx_bytepair_start(&s->run, &p->layer, p->output_width == 1 ? 0 : p->layer.channels, scratch);
-  s->patches = (int8_t *)(s->run.tile + 6 * p->layer.groups);
-  s->patch_bytes = 4 * p->layer.groups + 12;
-  s->ring = s->patches + ((p->run & 3) ? 3 * s->patch_bytes : 0);
+  s->tails = (int8_t *)(s->run.tile + 6 * p->layer.groups);
+  s->tail_bytes = 4 * p->layer.groups - p->kernel_height * (p->run & ~3);
+  s->ring = s->tails + 3 * s->tail_bytes;
   s->rows_read = 0;
   s->slot = 0;
   trecx_fill_bytes(s->ring, (int8_t)p->input_zero_point, p->kernel_height * p->row_bytes);
@@ -49,44 +49,34 @@ static void read_rows(const params_t *p, state *s, const int8_t *input, int32_t 
   }
 }
 
-/* Where three pixels' windows are: bytes from the first one to the others. */
-typedef struct {
-  int32_t second, third;
-} distances;
-
-/* Copy the windows of three pixels to consecutive bytes, 12 at a time: up to 11 bytes behind each
- * row are read and written, the next row overwrites them. */
-static __attribute__((noinline)) void copy_windows(const params_t *p, const int8_t *const *rows,
-                                                   int32_t offset, distances from, int8_t *to,
-                                                   distances patch) {
-  const int32_t run = p->run;
-  for (int32_t left = p->kernel_height; left > 0; left--, to += run) {
-    const int8_t *const row = *rows++ + offset;
-    for (int32_t k = 0; k < run; k += 12) {
-      memcpy(to + k, row + k, 12);
-      memcpy(to + k + patch.second, row + k + from.second, 12);
-      memcpy(to + k + patch.third, row + k + from.third, 12);
+/* Collect the last bytes, fewer than four, of every row of each pixel's window. */
+static void gather_tails(const params_t *p, state *s, int32_t offset, int32_t step, int32_t pixels,
+                         uint32_t *tile) {
+  const int32_t size = s->tail_bytes, height = p->kernel_height;
+  const int32_t third_step = pixels == 3 ? 2 * step : step;
+  int8_t *to = s->tails;
+  for (int32_t k = p->run & ~3; k < p->run; k++) {
+    for (int32_t ky = 0; ky < height; ky++, to++) {
+      const int8_t *const from = s->rows[ky] + offset + k;
+      to[0] = from[0];
+      to[size] = from[step];
+      to[2 * size] = from[third_step];
     }
   }
+  trecx_bytepair_widen(tile, s->tails, size, pixels, size >> 2);
 }
 
-/* Collect each pixel's window in a patch, and widen that; rubbish behind it meets zero weights. */
-static void gather_patches(const params_t *p, state *s, int32_t offset, int32_t step,
-                           int32_t pixels) {
-  const int32_t size = step ? s->patch_bytes : 0;
-  const distances from = {step, pixels == 3 ? 2 * step : step};
-  const distances patch = {size, pixels == 3 ? 2 * size : size};
-  copy_windows(p, s->rows, offset, from, s->patches, patch);
-  trecx_bytepair_widen(s->run.tile, s->patches, size, pixels, p->layer.groups);
-}
-
-/* Widen each pixel's window row by row. */
-static void gather_rows(const params_t *p, state *s, int32_t offset, int32_t step, int32_t pixels) {
+/* Widen the windows of `pixels` pixels, `step` bytes apart: row by row the bytes in whole groups of
+ * four, then what is left of all rows. */
+static void gather(const params_t *p, state *s, int32_t offset, int32_t step, int32_t pixels) {
   const int32_t groups = p->run >> 2;
   uint32_t *tile = s->run.tile;
-  for (int32_t ky = 0; ky < p->kernel_height; ky++) {
-    tile = trecx_bytepair_widen(tile, s->rows[ky] + offset, step, pixels, groups);
+  if (groups > 0) {
+    for (int32_t ky = 0; ky < p->kernel_height; ky++) {
+      tile = trecx_bytepair_widen(tile, s->rows[ky] + offset, step, pixels, groups);
+    }
   }
+  if (p->run & 3) gather_tails(p, s, offset, step, pixels, tile);
 }
 
 static void output_row(const params_t *p, state *s) {
@@ -95,11 +85,7 @@ static void output_row(const params_t *p, state *s) {
   int32_t offset = 0;
   for (int32_t left = p->output_width; left > 0;) {
     const int32_t pixels = trecx_bytepair_tile_pixels(left);
-    if (p->run & 3) {
-      gather_patches(p, s, offset, step, pixels);
-    } else {
-      gather_rows(p, s, offset, step, pixels);
-    }
+    gather(p, s, offset, step, pixels);
     trecx_bytepair_tile(&s->run, pixels);
     left -= pixels;
     offset += pixels * column;

@@ -59,18 +59,21 @@ def pair_words(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def bytepair_weights(weights: np.ndarray) -> Blob:
-    """The words of a convolution, int8 (channels, ...), in the order [pair][group][2]."""
-    weights = weights.reshape(len(weights), -1)
+    """The words of a convolution, int8 (channels, inputs), in the order [pair][group][2]."""
     first, second = pair_channels(len(weights)).T
     return Blob("uint32_t", pair_words(weights[first], weights[second]).reshape(-1))
 
 
-def layer_fields(op: Operator) -> dict[str, object]:
-    """Fields of the struct member `layer`, a trecx_bytepair_layer."""
+def layer_fields(op: Operator, order=lambda weights: weights) -> dict[str, object]:
+    """Fields of the struct member `layer`, a trecx_bytepair_layer.
+
+    order: puts the weights (channels, inputs) into the order of the kernel's inputs.
+    """
     channels = pack_channels(op, FAST_SHIFT)
     assert isinstance(channels, Channels), channels
+    weights = order(channels.weights(op).reshape(op.output.shape[-1], -1))
     return {
-        "layer.weights": bytepair_weights(channels.weights(op)),
+        "layer.weights": bytepair_weights(weights),
         **channels.fields("layer.constants"),
         "layer.groups": groups_of(op.inputs[1].data[0].size),
         "layer.channels": op.output.shape[-1],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from trecx.codegen.constraints import broken_rule
 from trecx.codegen.kernels.common import activation_fields
 from trecx.codegen.kernels.dsp_bytepair import (
@@ -125,13 +127,26 @@ class DspConv2DBytepair(KernelChoice):
         return [conv2d_step(op, window, window_overlap(op), self.scheme)]
 
 
+def gather_order(weights: np.ndarray, kernel_height: int) -> np.ndarray:
+    """Weights (channels, inputs) in the order in which the kernel gathers inputs.
+
+    Whole groups of four of each kernel row, then position by position what is left of all rows.
+    """
+    rows = weights.reshape(len(weights), kernel_height, -1)
+    whole = rows.shape[2] - rows.shape[2] % 4
+    heads, tails = rows[:, :, :whole], rows[:, :, whole:]
+    parts = [heads.reshape(len(weights), -1), tails.transpose(0, 2, 1).reshape(len(weights), -1)]
+    return np.concatenate(parts, axis=1)
+
+
 def conv2d_step(op: Operator, window: Window, overlap: int | None, scheme: str) -> Step:
     """A call of trecx_conv2d_s8_bytepair. overlap: the gap for the input; None: not allowed."""
     height, width, channels = window.input_shape
     out_height, out_width, out_channels = window.output_shape
     run = window.kernel[1] * channels
+    tail_bytes = -(-window.kernel[0] * (run % 4) // 4) * 4
     params = {
-        **layer_fields(op),
+        **layer_fields(op, lambda weights: gather_order(weights, window.kernel[0])),
         "row_bytes": window.row_bytes,
         "input_height": height,
         "input_width": width,
@@ -147,9 +162,9 @@ def conv2d_step(op: Operator, window: Window, overlap: int | None, scheme: str) 
         "input_zero_point": op.inputs[0].zero_point,
         **activation_fields(op),
     }
-    groups = params["layer.groups"]
-    patches = 3 * (4 * groups + 12) if run % 4 else 0
-    ring = window.kernel[0] * window.row_bytes + (12 if run % 4 else 0)
+    entries = ENTRY_BYTES * ((out_channels + 1) // 2)
+    tile = 24 * params["layer.groups"]
+    ring = window.kernel[0] * window.row_bytes
     return Step(
         kernel="trecx_conv2d_s8_bytepair",
         sources=("dsp/conv2d_s8_bytepair.c", "dsp/bytepair.c", "dsp/channels.c"),
@@ -158,7 +173,7 @@ def conv2d_step(op: Operator, window: Window, overlap: int | None, scheme: str) 
         params=params,
         inputs=(op.inputs[0],),
         outputs=(op.output,),
-        scratch_bytes=ENTRY_BYTES * ((out_channels + 1) // 2) + 24 * groups + patches + ring,
+        scratch_bytes=entries + tile + 3 * tail_bytes + ring,
         overlap={} if overlap is None else {0: overlap},
         instructions=_conv2d_instructions(params, window),
         scheme=scheme,
@@ -172,7 +187,7 @@ def _conv2d_instructions(params: dict, window: Window) -> int:
     for pixels in row_tiles(out_width):
         gather = WIDEN[pixels] * params["layer.groups"] + 20 * window.kernel[0]
         if params["run"] % 4:
-            gather += window.kernel[0] * 36 * -(-params["run"] // 12)
+            gather += window.kernel[0] * (params["run"] % 4) * 14 + 30
         row += tile_instructions(pixels, params) + gather + 40
     reading = height * (0.7 * width * channels + 30)
     prepare = PREPARE_PAIR * ((out_channels + 1) // 2)

@@ -11,20 +11,22 @@
  *
  *   input   [input_height][input_width][input_channels]
  *   output  [output_height][output_width][layer.channels]
- *   weights byte pairs (trecx/dsp/bytepair.h); inputs in the order [kernel_height][kernel_width]
- *           [input_channels]
+ *   weights byte pairs (trecx/dsp/bytepair.h)
+ *
+ * A kernel row has `run` = kernel_width * input_channels contiguous inputs. A filter's inputs come
+ * in this order: of every kernel row the first run / 4 groups of four, then, position by position,
+ * those left of all kernel rows.
  *
  * The input goes row by row into a ring of kernel_height padded rows, so that the output may be
  * written over rows that have been read.
  *
  * row_bytes: of a padded row in the ring, a multiple of 4, at least (pad_left + input_width) *
  *   input_channels and the end of the last output pixel's window.
- * run: kernel_width * input_channels, the contiguous inputs of a kernel row.
  * input_zero_point: what the padding is filled with.
  * activation_min, activation_max: -128, 127 unless the activation cuts inside.
  *
- * scratch: TRECX_BYTEPAIR_SCRATCH, 3 * (4 * layer.groups + 12) if run is no multiple of 4, and
- * kernel_height * row_bytes + 12. */
+ * scratch: TRECX_BYTEPAIR_SCRATCH, 3 * (kernel_height * (run % 4) rounded up to a multiple of 4),
+ * and kernel_height * row_bytes. */
 typedef struct {
   trecx_bytepair_layer layer;
   int32_t row_bytes;
