@@ -137,12 +137,19 @@ def run(
     oracle: str | None = "interpreter",
     jobs: int = 2,
     keep: Path | None = None,
+    sanitize: bool = False,
     progress=None,
 ):
     """Run samples on a target and compare with an oracle; returns trecx.reports.run.RunReport."""
     from trecx.stages.chain import load_chain
     from trecx.stages.compiling import compile_for, require_fit
-    from trecx.stages.running import HOST_TFLITE, report_of, run_on, run_on_tflite
+    from trecx.stages.running import (
+        HOST_TFLITE,
+        report_of,
+        require_tools,
+        run_on,
+        run_on_tflite,
+    )
     from trecx.stages.samples import choose_samples
 
     chain = load_chain(path)
@@ -151,9 +158,18 @@ def run(
         return run_on_tflite(chain, samples, progress)
     model = compile_for(chain, target, **compiling)
     require_fit(model, target)
+    require_tools(target)
     samples = choose_samples(chain, input_file, label_file, data, limit)
     found = run_on(
-        chain, model, target, samples.x, oracle=oracle, out=keep, jobs=jobs, progress=progress
+        chain,
+        model,
+        target,
+        samples.x,
+        oracle=oracle,
+        out=keep,
+        jobs=jobs,
+        sanitize=sanitize,
+        progress=progress,
     )
     return report_of(found, samples)
 
@@ -179,10 +195,12 @@ def profile(
     from trecx.stages import profiling
     from trecx.stages.chain import load_chain
     from trecx.stages.compiling import compile_for, require_fit
+    from trecx.stages.running import require_tools
     from trecx.stages.samples import choose_samples
 
     chain = load_chain(path)
     chosen = profiling.choose_preset(preset, target)
+    require_tools(target)
     chains = [chain, *([profiling.base_chain(chain)] if base else [])]
     models = [compile_for(c, target, **compiling) for c in chains]
     found = []

@@ -84,6 +84,7 @@ def _named_path(text: str) -> tuple[str | None, Path]:
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--keep", type=path_type, help="Keep the firmware and its C in this folder.")
+@click.option("--sanitize", is_flag=True, help="Host only: find memory errors in the C code.")
 @json_option
 @quiet_option
 def run(
@@ -97,6 +98,7 @@ def run(
     oracle,
     jobs,
     keep,
+    sanitize,
     as_json,
     quiet,
 ):
@@ -123,6 +125,7 @@ def run(
             oracle=None if oracle == "none" else oracle,
             jobs=jobs,
             keep=keep,
+            sanitize=sanitize,
             progress=progress,
         )
     print_report(report, as_json)

@@ -15,11 +15,9 @@ from trecx.reports.document import Document, Facts
 from trecx.reports.html import to_html
 from trecx.stages.calibrating import Choice
 from trecx.stages.data import DataChoice
+from trecx.stages.running import require_tools
 from trecx.stages.summary import BundleSummary
 from trecx.stages.training import recipe_for
-from trecx.targets.boards import load_board
-from trecx.targets.qemu import require_qemu
-from trecx.targets.toolchain import compiler_for
 from trecx.task import find_task
 
 SAMPLES = 200
@@ -52,7 +50,7 @@ def run_demo(
     task, data = find_task(task_name), DataChoice(seed=seed)
     if task.kind != "classification":
         raise InputError(f"task {task.name!r} is no classification: the demo has no exit to show")
-    _require_tools(target)
+    require_tools(target)
     run, base_run, bundle_path = out / "run", out / "base-run", out / "bundle"
     demo = recipe_for(task, "demo")
     base = dataclasses.replace(demo, name="demo-base", method="base", exits=())
@@ -89,10 +87,3 @@ def run_demo(
     )
     write_atomic(out / "report.html", page)
     yield _Files(out)
-
-
-def _require_tools(target: str) -> None:
-    board = load_board(target)
-    compiler_for(board.core)
-    if not board.is_host:
-        require_qemu()

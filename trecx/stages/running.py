@@ -20,6 +20,8 @@ from trecx.targets.batch import BatchResult, run_batch
 from trecx.targets.boards import load_board
 from trecx.targets.build import Firmware, build_firmware
 from trecx.targets.deploy_path import deploy_path
+from trecx.targets.qemu import require_qemu
+from trecx.targets.toolchain import compiler_for
 
 HOST_TFLITE = "host-tflite"
 ORACLES = {
@@ -55,7 +57,17 @@ class Expected:
         return np.flatnonzero(wrong | (result.exit_index != self.exit_index))
 
 
-def build(model: CompiledModel, target: str, out: Path, *, app: str = "batch") -> Firmware:
+def require_tools(target: str) -> None:
+    """ToolMissingError without the compiler or the emulator for a target; said before long work."""
+    board = load_board(target)
+    compiler_for(board.core)
+    if not board.is_host:
+        require_qemu()
+
+
+def build(
+    model: CompiledModel, target: str, out: Path, *, app: str = "batch", sanitize: bool = False
+) -> Firmware:
     """Compile and link a model for a board: `out`/APP.elf, with the generated C in `out`/c."""
     board = load_board(target)
     library = out / "c"
@@ -68,6 +80,7 @@ def build(model: CompiledModel, target: str, out: Path, *, app: str = "batch") -
         model=f"{model.prefix}_model",
         include_dirs=[library],
         optimize=COMPILER_LEVEL[model.options.optimize.value],
+        sanitize=sanitize,
         flash_bytes=model.weight_bytes,
         ram_bytes=model.plan.arena_bytes,
     )
@@ -82,17 +95,19 @@ def run_on(
     oracle: str | None = "interpreter",
     out: Path | None = None,
     jobs: int = 2,
+    sanitize: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Run:
     """Run int8 samples (N, ...) on `target`; see `expected_answers` for the oracle.
 
-    out: folder for the firmware; a temporary one without. Raises the errors of build and batch.
+    out: folder for the firmware; a temporary one without. sanitize: host only, with the address
+    and undefined-behaviour sanitizers. Raises the errors of build and batch.
     """
     if len(x) == 0:
         raise DataError("no samples to run: at least one is needed")
     say = _named(progress)
     with tempfile.TemporaryDirectory() as scratch:
-        firmware = build(model, target, out or Path(scratch))
+        firmware = build(model, target, out or Path(scratch), sanitize=sanitize)
         result = run_batch(
             firmware, firmware.board, x.reshape(len(x), -1), jobs=jobs, progress=say("running")
         )
