@@ -341,31 +341,48 @@ static void place_patch(const staging *s, int32_t i, const int8_t *patch, int32_
 
 /* --- 1x1 kernels: patches are pixels --- */
 
-/* One chunk of `blocks` times four neighbouring pixels. */
-static inline void spread_chunk(int8_t *to, int32_t patch_step, int32_t block_step,
-                                const int8_t *from, int32_t channels, int32_t blocks) {
-  for (; blocks > 0; blocks--) {
-    const int8x16_t a = vld1q_s8(from), b = vld1q_s8(from + channels);
-    from += 2 * channels;
-    const int8x16_t c = vld1q_s8(from), d = vld1q_s8(from + channels);
-    from += 2 * channels;
-    vst1q_s8(to, a);
-    vst1q_s8(to + patch_step, b);
-    vst1q_s8(to + 2 * patch_step, c);
-    vst1q_s8(to + 3 * patch_step, d);
-    to += block_step;
+/* clang-format off */
+
+/* One chunk of `blocks` times four neighbouring pixels, to places `step` bytes apart in a block. */
+#define SPREAD_CHUNK(name, step)                                                          \
+  static void name(int8_t *to, int32_t block_step, const int8_t *from, int32_t channels,  \
+                   int32_t blocks) {                                                      \
+    __asm__ volatile(                                                                     \
+        "wls lr, %[blocks], 2f \n"                                                        \
+        "1: vldrb.u8 q0, [%[from]] \n"                                                    \
+        "add %[from], %[from], %[channels] \n"                                            \
+        "vldrb.u8 q1, [%[from]] \n"                                                       \
+        "add %[from], %[from], %[channels] \n"                                            \
+        "vldrb.u8 q2, [%[from]] \n"                                                       \
+        "add %[from], %[from], %[channels] \n"                                            \
+        "vldrb.u8 q3, [%[from]] \n"                                                       \
+        "add %[from], %[from], %[channels] \n"                                            \
+        "vstrb.8 q0, [%[to]] \n"                                                          \
+        "vstrb.8 q1, [%[to], #" step "] \n"                                               \
+        "vstrb.8 q2, [%[to], #2*" step "] \n"                                             \
+        "vstrb.8 q3, [%[to], #3*" step "] \n"                                             \
+        "add %[to], %[to], %[block_step] \n"                                              \
+        "le lr, 1b \n"                                                                    \
+        "2: \n"                                                                           \
+        : [to] "+r"(to), [from] "+r"(from)                                                \
+        : [block_step] "r"(block_step), [channels] "r"(channels), [blocks] "r"(blocks)    \
+        : "lr", "q0", "q1", "q2", "q3", "memory");                                        \
   }
-}
+
+/* clang-format on */
+
+SPREAD_CHUNK(spread_resident, "32")
+SPREAD_CHUNK(spread_streamed, "16")
 
 /* Neighbouring pixels in blocks of four, channels a multiple of 16. */
 static void stage_whole_blocks(const staging *s, const int8_t *pixel) {
   const int32_t channels = s->p->input_channels, chunks = s->p->chunks;
   const int32_t blocks = s->in_fours / 4, block_step = 64 * chunks;
   int8_t *to = s->patches + 128;
-  spread_chunk(s->patches, 32, block_step, pixel, channels, blocks);
-  spread_chunk(s->patches + 16, 32, block_step, pixel + 16, channels, blocks);
+  spread_resident(s->patches, block_step, pixel, channels, blocks);
+  spread_resident(s->patches + 16, block_step, pixel + 16, channels, blocks);
   for (int32_t k = 2; k < chunks; k++) {
-    spread_chunk(to, 16, block_step, pixel + 16 * k, channels, blocks);
+    spread_streamed(to, block_step, pixel + 16 * k, channels, blocks);
     to += 64;
   }
 }
