@@ -34,8 +34,8 @@ typedef struct {
 typedef struct {
   uint32_t *tile;
   uint32_t skip;
-  const trecx_bytepair_entry *entries;
   int32_t groups;
+  const trecx_bytepair_entry *entries;
   int8_t *output;
   int32_t pixel_step;
   const trecx_bytepair_entry *end;
