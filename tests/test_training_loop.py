@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import errno
 import json
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.support import tiny_task
 from trecx.errors import DataError, InputError, TrainingError
@@ -157,6 +159,34 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     with np.load(tmp_path / "checkpoint.npz") as file:
         assert json.loads(str(file["meta"]))["epochs_done"] == 1
         assert all(np.all(np.isfinite(file[k])) for k in file.files if k != "meta")
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(tmp_path, uninterrupted, monkeypatch):
+    folder = tmp_path / "r"
+
+    def fail(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill_disk(p):
+        if p.epoch == 2:
+            monkeypatch.setattr("trecx.files.os.fsync", fail)
+
+    with pytest.raises(TrainingError, match=r"epoch 3 cannot be written.*No space left"):
+        run(folder, progress=fill_disk)
+    monkeypatch.undo()
+    assert {path.name for path in folder.iterdir()} == {"checkpoint.npz", "log.csv"}
+    resumed = run(folder, resume=True)
+    whole = uninterrupted[1].model.get_weights()
+    for one, two in zip(whole, resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_tensorboard_on_request(tmp_path):
+    run(tmp_path, dataclasses.replace(tiny_task.RECIPE, epochs=2), tensorboard=True)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    records = list(tf.compat.v1.train.summary_iterator(str(events)))
+    seen = {(r.step, value.tag) for r in records for value in r.summary.value}
+    assert {(1, "loss"), (2, "loss"), (2, "calibration_exit1_accuracy")} <= seen
 
 
 def test_progress_counts_and_estimates(tmp_path):

@@ -35,12 +35,21 @@ class Checkpoint:
 
 
 def save(path: Path, state: Checkpoint, variables: Sequence) -> None:
-    """Write `state` and the values of `variables` atomically."""
+    """Write `state` and the values of `variables` atomically.
+
+    Raises `TrainingError` when that fails (a full disk): the previous checkpoint is untouched.
+    """
     meta = json.dumps({"format": FORMAT, **vars(state)})
     arrays = {f"v{n:04d}": ops.convert_to_numpy(v) for n, v in enumerate(variables)}
     content = io.BytesIO()
     np.savez(content, meta=np.array(meta), **arrays)
-    write_atomic(path, content.getvalue())
+    try:
+        write_atomic(path, content.getvalue())
+    except OSError as error:
+        raise TrainingError(
+            f"the checkpoint of epoch {state.epochs_done} cannot be written: {error}; what was "
+            "saved before is intact: make room, then resume"
+        ) from None
 
 
 def load(path: Path, identity: dict[str, Any], variables: Sequence) -> Checkpoint:

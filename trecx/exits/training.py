@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trecx.errors import DataError, InputError, TrainingError
+from trecx.errors import DataError, InputError, ToolMissingError, TrainingError
 from trecx.exits import checkpoint
 from trecx.exits.joint import JointModel, joint_model, output_names
 from trecx.exits.methods import make_method
@@ -46,6 +46,7 @@ def train(
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
     base: keras.Model | None = None,
+    tensorboard: bool = False,
 ) -> TrainedModel:
     """Train `task`'s network by `recipe` and write the result to `run_dir`.
 
@@ -56,11 +57,14 @@ def train(
         base: the network to start from instead of a new one of `task.build`; its layers are
             shared, so its weights change unless the method freezes them.
         progress: called after every batch.
+        tensorboard: also write the figures of each epoch for TensorBoard, to
+            `run_dir/tensorboard` (needs TensorFlow, whatever backend trains).
 
     Raises:
         InputError, DataError: recipe or data do not fit the task, or the folder is in use.
-        TrainingError: the loss is not finite (the last good checkpoint stays), or `resume` with
-            settings that differ from those of the checkpoint.
+        TrainingError: loss or weights are not finite, or the disk is full (the last good
+            checkpoint stays); or `resume` with settings that differ from the checkpoint's.
+        ToolMissingError: `tensorboard` without TensorFlow.
     """
     run_dir = Path(run_dir)
     _check(recipe, data, run_dir, resume)
@@ -82,6 +86,7 @@ def train(
         state = checkpoint.load(run_dir / CHECKPOINT_FILE, identity, variables)
     clock = _Clock(recipe, len(data.train) // recipe.batch_size, state.epochs_done, progress)
 
+    board = _TensorBoard(run_dir / "tensorboard" if tensorboard else None)
     for epoch in range(state.epochs_done, recipe.epochs):
         method.on_epoch_begin(network, epoch, recipe.epochs)
         model.optimizer.learning_rate = recipe.learning_rate_at(epoch)
@@ -92,6 +97,7 @@ def train(
         state.epochs_done = epoch + 1
         checkpoint.save(run_dir / CHECKPOINT_FILE, state, variables)
         _write_log(run_dir / LOG_FILE, state.history)
+        board.add(state.history[-1])
 
     trained = TrainedModel(
         network.plain(),
@@ -240,3 +246,32 @@ def _write_log(path: Path, history: list[dict[str, float]]) -> None:
     writer.writeheader()
     writer.writerows(history)
     write_atomic(path, text.getvalue())
+
+
+class _TensorBoard:
+    """Writes each epoch's figures as scalars; does nothing without a folder."""
+
+    def __init__(self, folder: Path | None):
+        self.writer = None
+        if folder is None:
+            return
+        try:
+            import tensorflow as tf
+        except ImportError:
+            raise ToolMissingError(
+                "TensorBoard logs need TensorFlow: pip install 'trecx[train]', or use log.csv"
+            ) from None
+        self.tf = tf
+        self.writer = tf.summary.create_file_writer(str(folder))
+
+    def add(self, figures: dict[str, float]) -> None:
+        if self.writer is None:
+            return
+        values = [{"tag": k, "simple_value": v} for k, v in figures.items() if k != "epoch"]
+        message = self.tf.compat.v1.Summary(value=values)
+        with self.writer.as_default():
+            # Not tf.summary.scalar, which needs TensorBoard itself to be installed.
+            self.tf.summary.experimental.write_raw_pb(
+                message.SerializeToString(), step=figures["epoch"]
+            )
+        self.writer.flush()
