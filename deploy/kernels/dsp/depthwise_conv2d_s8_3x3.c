@@ -63,7 +63,9 @@ static void start(const params_t *p, state *s, void *scratch) {
   s->zero = (int8_t *)(s->entries + 4);
   trecx_fill_bytes(s->zero, (int8_t)p->input_zero_point, 4);
   /* Rows above and below the image are never written again. */
-  for (int32_t i = 0; i < 4 * s->rows * s->words; i++) s->strip[i] = trecx_lanes(zero, zero);
+  for (int32_t i = 0; i < 4 * s->rows * s->words; i += 4) {
+    for (int32_t k = 0; k < 4; k++) s->strip[i + k] = trecx_lanes(zero, zero);
+  }
 }
 
 /* The last word of the strip before is the first of the next; the output may lie over its input.
@@ -82,14 +84,17 @@ static void keep_last_word(const params_t *p, const state *s) {
   }
 }
 
-/* One word of each row; x: input column of the first lane. */
-static void spread_word(const params_t *p, const state *s, const int8_t *input, int32_t x,
-                        uint32_t *to) {
-  const int32_t row_bytes = p->input_width * p->channels;
-  const int32_t plane_bytes = 4 * s->rows * s->words;
-  const int8_t *const at = input + x * p->channels;
-  trecx_depthwise_column column = {at,        at + p->channels, to,         s->image_rows,
-                                   row_bytes, row_bytes,        plane_bytes};
+static void spread(const params_t *p, const trecx_depthwise_column *column) {
+  if (p->stride == 1) {
+    trecx_depthwise_spread_1(column);
+  } else {
+    trecx_depthwise_spread_2(column);
+  }
+}
+
+/* A column of which one pixel or both are outside of the image; x: of the first one. */
+static __attribute__((noinline)) void spread_edge(const params_t *p, const state *s,
+                                                  trecx_depthwise_column column, int32_t x) {
   if (x < 0 || x >= p->input_width) {
     column.a = s->zero;
     column.a_step = 0;
@@ -100,23 +105,34 @@ static void spread_word(const params_t *p, const state *s, const int8_t *input, 
     /* With a single strip, what is outside is still as it was filled. */
     if (column.a_step == 0 && p->output_width <= s->outputs) return;
   }
-  if (p->stride == 1) {
-    trecx_depthwise_spread_1(&column);
-  } else {
-    trecx_depthwise_spread_2(&column);
-  }
+  spread(p, &column);
 }
 
 /* Spread the strip of outputs from column x on, in the channels from `input` on. */
 static void spread_strip(const params_t *p, const state *s, const int8_t *input, int32_t x) {
-  const int32_t first = x * p->stride - p->pad_left;
-  int32_t word = 0;
+  const int32_t channels = p->channels, last = p->input_width - 2;
+  const int32_t row_bytes = p->input_width * channels;
+  const uint32_t *const end = s->image + s->words;
+  trecx_depthwise_column column = {.to = s->image,
+                                   .rows = s->image_rows,
+                                   .a_step = row_bytes,
+                                   .b_step = row_bytes,
+                                   .plane_bytes = 4 * s->rows * s->words};
   if (s->image_rows <= 0) return;
   if (x > 0) {
     keep_last_word(p, s);
-    word = 1;
+    column.to++;
   }
-  for (; word < s->words; word++) spread_word(p, s, input, first + 2 * word, s->image + word);
+  x = x * p->stride - p->pad_left + 2 * (int32_t)(column.to - s->image);
+  for (column.a = input + x * channels; column.to != end; column.to++, x += 2) {
+    column.b = column.a + channels;
+    if (x >= 0 && x <= last) {
+      spread(p, &column);
+    } else {
+      spread_edge(p, s, column, x);
+    }
+    column.a = column.b + channels;
+  }
 }
 
 /* The channels from `first` to base + 3; the four from `base` on are spread. */

@@ -16,6 +16,13 @@
 
 #include <arm_acle.h>
 
+/* A word of two lanes. */
+static inline uint32_t trecx_lanes(uint32_t low, uint32_t high) {
+  uint32_t lanes;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(lanes) : "r"(low), "r"(high));
+  return lanes;
+}
+
 /* Bytes 0 and 2 of a word as two lanes. */
 static inline uint32_t trecx_lanes_02(uint32_t bytes) {
   return (uint32_t)__sxtb16(bytes);
@@ -68,6 +75,10 @@ static inline int32_t trecx_half_to_s8(int32_t x) {
 }
 
 #else
+
+static inline uint32_t trecx_lanes(uint32_t low, uint32_t high) {
+  return (low & 0xFFFFu) | high << 16;
+}
 
 static inline uint32_t trecx_lanes_02(uint32_t bytes) {
   return (uint16_t)(int8_t)bytes | (uint32_t)(uint16_t)(int8_t)(bytes >> 16) << 16;
@@ -167,10 +178,6 @@ static inline int32_t trecx_dsp_requantize(int32_t x, const trecx_dsp_requant *q
 }
 
 /* --- lanes and memory --- */
-
-static inline uint32_t trecx_lanes(uint32_t low, uint32_t high) {
-  return (low & 0xFFFFu) | high << 16;
-}
 
 /* Each lane times 2^shift. */
 static inline uint32_t trecx_shift_lanes(uint32_t lanes, int32_t shift) {
