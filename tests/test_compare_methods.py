@@ -20,6 +20,7 @@ from trecx.stages.chain import load_chain
 from trecx.stages.comparing import Terms, compare_runs, name_runs, train_and_compare
 from trecx.stages.compiling import compile_for
 from trecx.stages.contenders import export_contender, read_run
+from trecx.stages.data import DataChoice
 from trecx.stages.outputs import quantise
 from trecx.stages.recipes import LAYOUTS
 from trecx.stages.running import run_on
@@ -53,9 +54,12 @@ TASK = dataclasses.replace(
 TERMS = Terms(("class_gate",), target="host", resamples=Resamples(50))
 
 
+CHOICE = DataChoice(seed=1, options={"calibration": 120, "test": 120})
+
+
 @pytest.fixture(scope="module")
 def data():
-    return tiny_task.load(calibration=120, test=120)
+    return CHOICE.load(TASK)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +68,8 @@ def out(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def report(data, out):
-    return train_and_compare(TASK, list(HEADS), data, out, TERMS, seed=1)
+def report(out):
+    return train_and_compare(TASK, list(HEADS), CHOICE, out, TERMS)
 
 
 @pytest.fixture(scope="module")
@@ -164,19 +168,19 @@ def test_the_comparison_is_written_whole(report, out):
     assert "<svg" in (out / "comparison.html").read_text()
 
 
-def test_finished_work_is_used_again(report, data, out):
+def test_finished_work_is_used_again(report, out):
     """Nothing is trained or quantised twice, and the figures stay the same."""
     kept = [*out.glob("runs/*/log.csv"), *out.glob("bundles/*/manifest.json")]
     stamps = [path.stat().st_mtime_ns for path in kept]
     assert len(kept) == 2 * (len(HEADS) + 1)
-    again = train_and_compare(TASK, list(HEADS), data, out, TERMS, seed=1)
+    again = train_and_compare(TASK, list(HEADS), CHOICE, out, TERMS)
     assert again.to_json() == report.to_json()
     assert [path.stat().st_mtime_ns for path in kept] == stamps
 
 
-def test_runs_can_be_compared_by_path_and_name(report, data, out, tmp_path):
+def test_runs_can_be_compared_by_path_and_name(report, out, tmp_path):
     runs = [f"ours={out / 'runs' / 'distilled'}", str(out / "runs" / "base")]
-    found = compare_runs(TASK, runs, data, tmp_path, TERMS)
+    found = compare_runs(TASK, runs, CHOICE, tmp_path, TERMS)
     assert [e.name for e in found.benefit.entries] == ["ours", "ours, class_gate"]
     old = next(e for e in report.benefit.entries if e.name == "distilled")
     assert found.benefit.entries[0].curve.picks == old.curve.picks
@@ -191,10 +195,10 @@ def test_runs_can_be_compared_by_path_and_name(report, data, out, tmp_path):
         (["a=runs/base", "a=runs/sdn"], "two runs are called 'a': name them"),
     ],
 )
-def test_runs_that_cannot_be_compared_are_refused(report, data, out, runs, message, monkeypatch):
+def test_runs_that_cannot_be_compared_are_refused(report, out, runs, message, monkeypatch):
     monkeypatch.chdir(out)
     with pytest.raises(InputError, match=message):
-        compare_runs(TASK, runs, data, out / "other", TERMS)
+        compare_runs(TASK, runs, CHOICE, out / "other", TERMS)
 
 
 def test_runs_of_one_recipe_are_called_by_their_folder(report, out, monkeypatch):
@@ -204,16 +208,23 @@ def test_runs_of_one_recipe_are_called_by_their_folder(report, out, monkeypatch)
 
 
 def test_a_run_on_other_data_is_refused(report, data, out):
-    other = dataclasses.replace(data, name="other stripes")
-    with pytest.raises(InputError, match="trained for 'tiny' on 'tiny stripes' with 3 classes"):
-        compare_runs(TASK, [str(out / "runs" / n) for n in ("base", "sdn")], other, out, TERMS)
+    def other(**options):
+        return dataclasses.replace(data, name="other stripes")
+
+    task = dataclasses.replace(TASK, sources={"synthetic": other})
+    runs = [str(out / "runs" / name) for name in ("base", "sdn")]
+    with pytest.raises(InputError, match=r"on 'tiny stripes' with 3 classes; .* 'other stripes'"):
+        compare_runs(task, runs, CHOICE, out, TERMS)
+    task = dataclasses.replace(TASK, name="large")
+    with pytest.raises(InputError, match="was trained for task 'tiny', not for 'large'"):
+        compare_runs(task, runs, CHOICE, out, TERMS)
 
 
-def test_a_folder_with_other_settings_is_refused(report, data, out):
+def test_a_folder_with_other_settings_is_refused(report, out):
     with pytest.raises(InputError, match="holds a run with another seed: choose another folder"):
-        train_and_compare(TASK, ["sdn"], data, out, TERMS, seed=2)
+        train_and_compare(TASK, ["sdn"], dataclasses.replace(CHOICE, seed=2), out, TERMS)
     with pytest.raises(InputError, match="another recipe"):
-        train_and_compare(TASK, ["sdn"], data, out, TERMS, seed=1, epochs=2)
+        train_and_compare(TASK, ["sdn"], CHOICE, out, TERMS, epochs=2)
 
 
 def test_a_damaged_run_is_named(tmp_path):

@@ -55,22 +55,24 @@ def train_recipe(
 ):
     """As `train`, with a task and a recipe as objects."""
     from trecx.exits import train
-    from trecx.stages.training import require_model_file, start_network
+    from trecx.stages.training import no_empty_folder_left, require_model_file, start_network
 
     if model_file is not None:
         require_model_file(model_file)
+    run_dir = Path(run_dir or Path("runs") / f"{task.name}-{recipe.name}")
     splits = data.load(task)
     base = None if model_file is None else start_network(model_file, task, splits)
-    return train(
-        task,
-        recipe,
-        splits,
-        run_dir or Path("runs") / f"{task.name}-{recipe.name}",
-        seed=data.seed,
-        resume=resume,
-        progress=progress,
-        base=base,
-    )
+    with no_empty_folder_left(run_dir):
+        return train(
+            task,
+            recipe,
+            splits,
+            run_dir,
+            seed=data.seed,
+            resume=resume,
+            progress=progress,
+            base=base,
+        )
 
 
 def export(
@@ -371,17 +373,9 @@ def compare(
 
     task, terms = find_task(task_name), terms or Terms()
     if runs:
-        return compare_runs(task, runs, data.load(task), out, terms, progress=progress)
+        return compare_runs(task, runs, data, out, terms, progress=progress)
     return train_and_compare(
-        task,
-        methods,
-        data.load(task),
-        out,
-        terms,
-        seed=data.seed,
-        training=training,
-        progress=progress,
-        **choices,
+        task, methods, data, out, terms, training=training, progress=progress, **choices
     )
 
 

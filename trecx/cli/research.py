@@ -7,12 +7,15 @@ import click
 from trecx.cli.options import data_options, json_option, path_type, print_report, quiet_option
 from trecx.cli.progress import stage_progress, training_progress
 
-METHODS = "t-recx,t-recx-no-ev,eenet,pteenet,branchynet,sdn"
+METHODS = ("t-recx", "t-recx-no-ev", "eenet", "pteenet", "branchynet", "sdn")
 
 
 def _names(ctx, param, value: str | None) -> tuple[str, ...]:
-    """Names separated by commas."""
-    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
+    """Names separated by commas; nothing where the option was not given."""
+    names = tuple(name.strip() for name in (value or "").split(",") if name.strip())
+    if value is not None and not names:
+        raise click.BadParameter("at least one method is needed")
+    return names
 
 
 def _rungs(ctx, param, value: str) -> tuple[int, ...]:
@@ -32,7 +35,8 @@ def _rungs(ctx, param, value: str) -> tuple[int, ...]:
 @click.option(
     "--methods",
     callback=_names,
-    help=f"Methods, recipes of the task or recipe files, separated by commas [default: {METHODS}].",
+    help="Methods, recipes of the task or recipe files, separated by commas "
+    f"[default: {','.join(METHODS)}].",
 )
 @click.option("--recipe", "template", help="Recipe whose schedule all methods use.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Train so many epochs each.")
@@ -93,7 +97,7 @@ def compare(
     with stage_progress(quiet) as progress, training_progress(quiet) as training:
         report = pipeline.compare(
             task_name,
-            methods or _names(None, None, METHODS),
+            methods or METHODS,
             runs,
             data,
             out=out,

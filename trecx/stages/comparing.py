@@ -39,7 +39,8 @@ from trecx.stages.contenders import (
     read_run,
     train_methods,
 )
-from trecx.stages.recipes import method_recipe
+from trecx.stages.data import DataChoice
+from trecx.stages.recipes import load_network, method_recipe
 from trecx.task import DataSplits, Task
 
 # Rules that a method was published with, thresholds and all.
@@ -69,11 +70,10 @@ class Terms:
 def train_and_compare(
     task: Task,
     methods: Sequence[str],
-    data: DataSplits,
+    data: DataChoice,
     out: Path,
     terms: Terms,
     *,
-    seed: int = 0,
     template: str | None = None,
     epochs: int | None = None,
     model_file: Path | None = None,
@@ -86,37 +86,33 @@ def train_and_compare(
     with. Raises InputError for what cannot be compared, and the errors of every stage.
     """
     _require_classifier(task)
-    say = progress or _silent
     names = list(dict.fromkeys(name for name in methods if name != "base"))
     if not names:
         raise InputError("a comparison needs at least one method beside the base network")
-    network = None
-    if model_file is not None:
-        from trecx.stages.training import start_network
-
-        network = start_network(model_file, task, data)
+    network = None if model_file is None else load_network(model_file)
     recipes = [
         method_recipe(task, name, template=template, epochs=epochs, network=network)
         for name in ("base", *names)
     ]
+    splits = data.load(task)
     runs = train_methods(
         task,
         recipes,
-        data,
+        splits,
         out / "runs",
-        seed=seed,
+        seed=data.seed,
         model_file=model_file,
         progress=training,
-        say=say,
+        say=progress or _silent,
     )
     named = {recipe.name: run for recipe, run in zip(recipes, runs, strict=True)}
-    return compare(task, named, data, out, terms, progress=progress)
+    return compare(task, named, splits, out, terms, progress=progress)
 
 
 def compare_runs(
     task: Task,
     runs: Sequence[str],
-    data: DataSplits,
+    data: DataChoice,
     out: Path,
     terms: Terms,
     *,
@@ -124,7 +120,12 @@ def compare_runs(
 ) -> ComparisonReport:
     """Compare finished runs, given as PATH or NAME=PATH; one of them is the base network's."""
     _require_classifier(task)
-    return compare(task, name_runs(runs), data, out, terms, progress=progress)
+    named = name_runs(runs)
+    _base_of(named)
+    for run in named.values():
+        if run.task != task.name:
+            raise InputError(f"{run.path} was trained for task {run.task!r}, not for {task.name!r}")
+    return compare(task, named, data.load(task), out, terms, progress=progress)
 
 
 def compare(
@@ -141,7 +142,7 @@ def compare(
     say = progress or _silent
     base_name = _base_of(runs)
     for run in runs.values():
-        _require_same_data(run, task, data)
+        _require_same_data(run, data)
     order = [base_name, *(name for name in runs if name != base_name)]
     found: list[Contender] = []
     for name in order:
@@ -359,13 +360,11 @@ def _base_of(runs: dict[str, RunFacts]) -> str:
     return names[0]
 
 
-def _require_same_data(run: RunFacts, task: Task, data: DataSplits) -> None:
-    found = (run.task, run.data, run.labels)
-    if found != (task.name, data.name, tuple(data.labels)):
+def _require_same_data(run: RunFacts, data: DataSplits) -> None:
+    if (run.data, run.labels) != (data.name, tuple(data.labels)):
         raise InputError(
-            f"{run.path} was trained for {run.task!r} on {run.data!r} with {len(run.labels)} "
-            f"classes; compared are networks for {task.name!r} on {data.name!r} with "
-            f"{len(data.labels)}"
+            f"{run.path} was trained on {run.data!r} with {len(run.labels)} classes; the data "
+            f"given are {data.name!r} with {len(data.labels)}: give the same data"
         )
 
 

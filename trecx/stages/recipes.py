@@ -81,6 +81,17 @@ def known_names(task: Task) -> list[str]:
     return list(dict.fromkeys(["base", "t-recx", "t-recx-no-ev", *LAYOUTS, *task.recipes]))
 
 
+def load_network(model_file: Path):
+    """A user's Keras network, read in safe mode. InputError when it is none, or no classifier."""
+    load_keras()
+    from trecx.exits.classifier import find_classifier
+    from trecx.exits.user_model import load_network as load
+
+    network = load(model_file)
+    find_classifier(network)
+    return network
+
+
 def require_place(places: Sequence[Place], layer: str) -> Place:
     """The place behind a layer. InputError when the network cannot be cut there: why, and where
     it can."""

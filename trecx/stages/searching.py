@@ -33,7 +33,7 @@ from trecx.search import (
     scaled,
 )
 from trecx.stages.data import DataChoice
-from trecx.stages.recipes import good_places, places_of, require_place
+from trecx.stages.recipes import good_places, load_network, places_of, require_place
 from trecx.task import DataSplits, Recipe, Task, find_task
 
 RUNS_FOLDER = "runs"
@@ -114,7 +114,7 @@ class TrainTrial:
         data = self.data.load(task)
         recipe = dataclasses.replace(self.recipe, exits=trial.candidate.exits)
         recipe = recipe.stretched(trial.epochs)
-        plain = network_of(task, data, self.model_file)
+        plain = _network_of(task, data, self.model_file)
         _require_buildable(plain, trial.candidate)
         base_macs, base_parameters = float(sum(segment_macs(plain))), plain.count_params()
         trained = train(
@@ -167,8 +167,9 @@ def search(
     recipe = recipe or task.recipe()
     policy = policy or _published_policy(recipe)
     family(policy)
+    network = _plain_network(task) if model_file is None else load_network(model_file)
+    candidates = space.candidates(recipe, network)
     splits = data.load(task)
-    candidates = space.candidates(recipe, network_of(task, splits, model_file))
     pattern = dataclasses.replace(recipe, exits=candidates[0].exits)
     train = TrainTrial(
         task.name,
@@ -189,11 +190,15 @@ def search(
     return report
 
 
-def network_of(task: Task, data: DataSplits, model_file: Path | str | None) -> Any:
-    """The Keras network that gets the exits: a new one of the task, or the user's."""
+def _plain_network(task: Task, classes: int | None = None) -> Any:
     load_keras()
+    return task.build(classes or len(task.labels))
+
+
+def _network_of(task: Task, data: DataSplits, model_file: str | None) -> Any:
+    """The Keras network that gets the exits: a new one of the task, or the user's."""
     if model_file is None:
-        return task.build(len(data.labels))
+        return _plain_network(task, len(data.labels))
     from trecx.stages.training import start_network
 
     return start_network(Path(model_file), task, data)
