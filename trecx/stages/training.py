@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from trecx.errors import InputError
+from trecx.errors import InputError, TrecxError
 from trecx.stages.recipes import read_recipe
 from trecx.task import DataSplits, Recipe, Task, find_task
 
@@ -34,6 +36,18 @@ def require_model_file(path: Path) -> None:
     """InputError when there is no file; said before data are loaded, which can take minutes."""
     if not path.is_file():
         raise InputError(f"there is no model file {path}")
+
+
+@contextmanager
+def no_empty_folder_left(path: Path) -> Iterator[None]:
+    """Remove a folder that is new and still empty when the work in the block fails."""
+    existed = path.exists()
+    try:
+        yield
+    except TrecxError:
+        if not existed and path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+        raise
 
 
 def start_network(path: Path, task: Task, data: DataSplits):
