@@ -15,6 +15,7 @@ from trecx.errors import BudgetError
 from trecx.ir.graph import Graph, Operator
 
 BALANCED_SLACK = 1.05  # packed weights may exceed the int8 weights by padding
+BYTE_PRICE = 500  # instructions that one byte of constants is worth when flash is short
 SMALL_TABLE_BYTES = 1536  # tables below this are not "widened weights"
 
 
@@ -53,7 +54,7 @@ def _lower(op: Operator, options: LoweringOptions, elided: bool) -> Lowered:
     found = candidates(op, options.isa)
     possible = require_possible(op, found)
     if options.optimize is Optimize.SIZE:
-        chosen = min(possible, key=lambda c: (c.flash_bytes, c.instructions))
+        chosen = min(possible, key=lambda c: c.instructions + BYTE_PRICE * c.flash_bytes)
     elif options.optimize is Optimize.BALANCED:
         chosen = min(possible, key=lambda c: (c.flash_bytes > _allowed(op), c.instructions))
     else:
