@@ -34,7 +34,7 @@ demo: setup
 	$(BIN)/trecx demo --out build/demo
 
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
