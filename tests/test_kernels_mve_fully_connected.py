@@ -15,7 +15,7 @@ NONE, RELU = Activation.NONE, Activation.RELU
 @pytest.mark.parametrize("activation", [NONE, RELU])
 def test_shapes(activation, per_channel):
     rng = np.random.default_rng(1)
-    sizes = [(16, 8), (64, 12), (128, 24), (80, 8), (144, 16), (8, 32), (1, 1), (30, 5), (100, 3)]
+    sizes = [(16, 8), (64, 12), (128, 24), (80, 8), (144, 16), (8, 32), (1, 4), (30, 5), (100, 7)]
     graphs = [
         fully_connected(rng, inputs, units, activation=activation, per_channel=per_channel)
         for inputs, units in sizes
@@ -38,3 +38,8 @@ def test_extreme_weights_and_scales(per_channel):
         if choice.reason_against(graph.operators[0]) is None:
             graphs.append(graph)
     check_scheme(choice, graphs, rng)
+
+
+def test_few_units_are_refused():
+    op = fully_connected(np.random.default_rng(3), 16, 3).operators[0]
+    assert "only 3 units" in MveFullyConnected().reason_against(op)

@@ -28,6 +28,7 @@ typedef struct {
   const int8_t *packed_end;
   int32_t weight_bytes;
   int32_t streamed; /* chunks beyond the two that stay in registers */
+  int32_t correct_ties;
 } product;
 
 /* clang-format off */
@@ -78,21 +79,46 @@ typedef struct {
   "vmladava.s8 r4, q6, q4 \n"                \
   "vmladava.s8 r12, q7, q4 \n"
 
-/* The chunks that are streamed with the distance of their weights from the end of the record. */
-#define UNROLLED 15
-#define UNROLL(CHUNK)                                                                       \
-  ".irp behind, 480, 448, 416, 384, 352, 320, 288, 256, 224, 192, 160, 128, 96, 64, 32 \n" \
-  CHUNK("[r3, #-\\behind]", "[r3, #16-\\behind]")                                          \
+/* Streamed chunks with the distance of their weights from the end of the record. More of them, or
+ * the correction of ties, take a loop. */
+#define UNROLLED 6
+#define UNROLL(CHUNK)                           \
+  ".irp behind, 192, 160, 128, 96, 64, 32 \n"   \
+  CHUNK("[r3, #-\\behind]", "[r3, #16-\\behind]") \
   ".endr \n"
 
-/* Scaled values, int16 in q4, to the output at r5. r12: zero point. */
-#define STORE(offsets, step)           \
-  "vldrh.u16 q5, [r9, " offsets "] \n" \
-  "vqadd.s16 q4, q4, r12 \n"           \
-  "vqmovnb.s16 q4, q4 \n"              \
-  "vstrb.16 q4, [r5, q5] \n"           \
-  "add r5, r5, " step " \n"            \
-  "subs r7, r7, #1 \n"
+/* Where a block goes on after its resident chunks: in the unrolled code, or in the loop. */
+#define ENTRY(unrolled_end, chunk_bytes, loop)  \
+  "ldr r0, [r9, %[streamed]] \n"                \
+  "ldr r1, [r9, %[correct_ties]] \n"            \
+  "adr.w r11, " unrolled_end " \n"              \
+  "mov r2, " chunk_bytes " \n"                  \
+  "mls r11, r0, r2, r11 \n"                     \
+  "cmp r0, %[unrolled] \n"                      \
+  "bgt 8f \n"                                   \
+  "cbz r1, 9f \n"                               \
+  "8: adr.w r11, " loop " \n"                   \
+  "9: orr r11, r11, #1 \n"
+
+/* Streams all chunks, two a round, of an odd number one in the first round. r3 ends where the
+ * weights end, r11 as it was; the flags say equal if ties need no correction. */
+#define STREAM_BY_TWO(CHUNK, loop)         \
+  "ldr r11, [r9, %[streamed]] \n"          \
+  "sub r3, r3, r11, lsl #5 \n"             \
+  "add r11, r11, #1 \n"                    \
+  "lsrs r11, r11, #1 \n"                   \
+  "beq 8f \n"                              \
+  "bcc 7f \n"                              \
+  "6: \n"                                  \
+  CHUNK("[r3], #16", "[r3], #16")          \
+  "7: \n"                                  \
+  CHUNK("[r3], #16", "[r3], #16")          \
+  "subs r11, r11, #1 \n"                   \
+  "bne 6b \n"                              \
+  "8: ldr r11, [r9, %[correct_ties]] \n"   \
+  "cmp r11, #0 \n"                         \
+  "adr.w r11, " loop " \n"                 \
+  "orr r11, r11, #1 \n"
 
 /* The next pair of filters: its first 32 weights to q0 to q3, its requantisation to the work area. */
 #define NEXT_PAIR                              \
@@ -104,9 +130,11 @@ typedef struct {
   "vldrw.u32 q2, [r3, #32] \n"                 \
   "vldrw.u32 q3, [r3, #48] \n"                 \
   "add r3, r3, lr \n"                          \
-  "ldm r3, {r0, r2, r4, r6, r8, r10} \n"       \
+  "ldm r3, {r0, r2, r6, r8} \n"                \
+  "ldrsb r4, [r3, #16] \n"                     \
+  "ldrsb r10, [r3, #17] \n"                    \
   "stm r9, {r0, r2, r4, r6, r8, r10} \n"       \
-  "add r0, r3, #24 \n"                         \
+  "add r0, r3, #20 \n"                         \
   "add r2, r5, #2 \n"                          \
   "strd r0, r2, [r9, %[packed]] \n"
 
@@ -116,103 +144,72 @@ typedef struct {
   "ldr r2, [r9, %[packed_end]] \n"         \
   "cmp r0, r2 \n"
 
+/* A finished block to vectors; r0 to r10: requantisation, r12: zero point, lr: step to the next. */
+#define BLOCK_DONE                                   \
+  TRECX_MVE_BLOCK_TO_VECTORS                         \
+  "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"
+
+/* A finished block of three: the third patch stands in for the fourth. */
+#define SHORT_BLOCK_DONE                             \
+  "mov r6, r4 \n"                                    \
+  "mov lr, r12 \n"                                   \
+  TRECX_MVE_BLOCK_TO_VECTORS                         \
+  "ldm r9, {r0, r2, r4, r6, r8, r10, r12} \n"        \
+  "ldr lr, [r9, %[short_step]] \n"
+
+/* Scaled values, int16 in q4, to the output at r5. Sets the flags: not equal if there is another
+ * block. */
+#define STORE(offsets)                       \
+  "vldrh.u16 q5, [r9, %[" offsets "]] \n"    \
+  "vqadd.s16 q4, q4, r12 \n"                 \
+  "vqmovnb.s16 q4, q4 \n"                    \
+  "vstrb.16 q4, [r5, q5] \n"                 \
+  "add r5, r5, lr \n"                        \
+  "subs r7, r7, #1 \n"
+
 #define FIELD(field) [field] "i"(offsetof(product, field))
 #define FIELDS                                                                          \
-  FIELD(offsets), FIELD(short_offsets), FIELD(wide_offsets), FIELD(short_step), FIELD(short_blocks),         \
-  FIELD(patches), FIELD(weight_bytes), FIELD(packed), FIELD(packed_end), FIELD(streamed)
+  FIELD(offsets), FIELD(short_offsets), FIELD(wide_offsets), FIELD(short_step),         \
+  FIELD(short_blocks), FIELD(patches), FIELD(weight_bytes), FIELD(packed),              \
+  FIELD(packed_end), FIELD(streamed), FIELD(correct_ties), [unrolled] "i"(UNROLLED)
 
-/* Where to jump over the unrolled chunks that are not needed, or to the loop for long filters. */
-#define ENTRY(end, chunk_bytes, long_loop)  \
-  "ldr r0, [r9, %[streamed]] \n"            \
-  "adr.w r11, " end " \n"                   \
-  "mov r2, " chunk_bytes " \n"              \
-  "mls r11, r0, r2, r11 \n"                 \
-  "cmp r0, %[unrolled] \n"                  \
-  "ble 9f \n"                               \
-  "adr.w r11, " long_loop " \n"             \
-  "9: orr r11, r11, #1 \n"
-
-/* A loop over the streamed chunks of a long filter; leaves r3 where the weights end. */
-#define LONG_LOOP(CHUNK, entry)            \
-  "ldr r11, [r9, %[streamed]] \n"          \
-  "sub r3, r3, r11, lsl #5 \n"             \
-  "8: \n"                                  \
-  CHUNK("[r3], #16", "[r3], #16")          \
-  "subs r11, r11, #1 \n"                   \
-  "bne 8b \n"                              \
-  "adr.w r11, " entry " \n"                \
-  "orr r11, r11, #1 \n"
-
-/* Any number of chunks from 2 on, at least one block of four. r1: patches; r3: the pair's
- * requantisation, where its weights end; r5: output; r7: blocks left; r9: work; r11: where the
- * streamed chunks begin. */
-#define PRODUCT(name, SCALE)                                                              \
+/* Any number of chunks from 2 on, at least one block. r1: patches; r3: the pair's requantisation,
+ * where its weights end; r5: output; r7: blocks left; r9: work; r11: where a block goes on. */
+#define PRODUCT(name, COUNT, RESIDENT, CHUNK, chunk_bytes, DONE, offsets)                 \
   static __attribute__((noinline)) void name(product *work) {                             \
     register product *r9 __asm__("r9") = work;                                            \
     __asm__ volatile(                                                                     \
         "push {r7} \n"                                                                    \
-        ENTRY("30f", "#56", "35f")                                                        \
+        ENTRY("30f", chunk_bytes, "40f")                                                  \
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
+        COUNT                                                                             \
         "20: \n"                                                                          \
-        RESIDENT_BLOCK                                                                    \
+        RESIDENT                                                                          \
         "bx r11 \n"                                                                       \
         ".balign 4 \n"                                                                    \
-        UNROLL(STREAMED_CHUNK)                                                            \
+        UNROLL(CHUNK)                                                                     \
         "30: \n"                                                                          \
-        TRECX_MVE_BLOCK_TO_VECTORS                                                        \
-        "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                   \
-        SCALE                                                                             \
-        STORE("%[offsets]", "lr")                                                         \
+        DONE                                                                              \
+        TRECX_MVE_BLOCK_SCALE                                                             \
+        STORE(offsets)                                                                    \
         "bne 20b \n"                                                                      \
+        "31: \n"                                                                          \
         PAIR_DONE                                                                         \
         "bne 10b \n"                                                                      \
         "b 50f \n"                                                                        \
         ".balign 4 \n"                                                                    \
-        "35: \n"                                                                          \
-        LONG_LOOP(STREAMED_CHUNK, "35b")                                                  \
-        "b 30b \n"                                                                        \
-        "50: pop {r7} \n"                                                                 \
-        : "+r"(r9)                                                                        \
-        : FIELDS, [unrolled] "i"(UNROLLED)                                                \
-        : TRECX_MVE_CLOBBERS);                                                            \
-  }
-
-/* The same for blocks of three, from 1 to 3 of them; work->patches points to the first. */
-#define SHORT_PRODUCT(name, SCALE)                                                        \
-  static __attribute__((noinline)) void name(product *work) {                             \
-    register product *r9 __asm__("r9") = work;                                            \
-    __asm__ volatile(                                                                     \
-        "push {r7} \n"                                                                    \
-        ENTRY("30f", "#44", "35f")                                                        \
-        "10: \n"                                                                          \
-        NEXT_PAIR                                                                         \
-        "ldr r7, [r9, %[short_blocks]] \n"                                                \
-        "20: \n"                                                                          \
-        RESIDENT_CHUNKS("r0", "r8")                                                       \
-        RESIDENT_CHUNKS("r2", "r10")                                                      \
-        RESIDENT_CHUNKS("r4", "r12")                                                      \
-        "bx r11 \n"                                                                       \
-        ".balign 4 \n"                                                                    \
-        UNROLL(SHORT_CHUNK)                                                               \
-        "30: mov r6, r4 \n"                                                               \
-        "mov lr, r12 \n"                                                                  \
-        TRECX_MVE_BLOCK_TO_VECTORS                                                        \
-        "ldm r9, {r0, r2, r4, r6, r8, r10, r12} \n"                                       \
-        "ldr lr, [r9, %[short_step]] \n"                                                  \
-        SCALE                                                                             \
-        STORE("%[short_offsets]", "lr")                                                   \
+        "40: \n"                                                                          \
+        STREAM_BY_TWO(CHUNK, "40b")                                                       \
+        "beq 30b \n"                                                                      \
+        DONE                                                                              \
+        TRECX_MVE_BLOCK_SCALE_TIES                                                        \
+        STORE(offsets)                                                                    \
         "bne 20b \n"                                                                      \
-        PAIR_DONE                                                                         \
-        "bne 10b \n"                                                                      \
-        "b 50f \n"                                                                        \
-        ".balign 4 \n"                                                                    \
-        "35: \n"                                                                          \
-        LONG_LOOP(SHORT_CHUNK, "35b")                                                     \
-        "b 30b \n"                                                                        \
+        "b 31b \n"                                                                        \
         "50: pop {r7} \n"                                                                 \
         : "+r"(r9)                                                                        \
-        : FIELDS, [unrolled] "i"(UNROLLED)                                                \
+        : FIELDS                                                                          \
         : TRECX_MVE_CLOBBERS);                                                            \
   }
 
@@ -278,23 +275,28 @@ typedef struct {
         : TRECX_MVE_CLOBBERS);                                                            \
   }
 
-/* clang-format on */
+#define RESIDENT_SHORT_BLOCK     \
+  RESIDENT_CHUNKS("r0", "r8")    \
+  RESIDENT_CHUNKS("r2", "r10")   \
+  RESIDENT_CHUNKS("r4", "r12")
 
-PRODUCT(multiply, TRECX_MVE_BLOCK_SCALE_TIES)
-PRODUCT(multiply_relu, TRECX_MVE_BLOCK_SCALE)
-SHORT_PRODUCT(multiply_short, TRECX_MVE_BLOCK_SCALE_TIES)
-SHORT_PRODUCT(multiply_short_relu, TRECX_MVE_BLOCK_SCALE)
+PRODUCT(multiply, "", RESIDENT_BLOCK, STREAMED_CHUNK, "#56", BLOCK_DONE, "offsets")
+
+/* Blocks of three; work->patches points to the first. */
+PRODUCT(multiply_short, "ldr r7, [r9, %[short_blocks]] \n", RESIDENT_SHORT_BLOCK, SHORT_CHUNK,
+        "#44", SHORT_BLOCK_DONE, "short_offsets")
+
 NARROW_PRODUCT(multiply_narrow, TRECX_MVE_BLOCK_SCALE_TIES)
 NARROW_PRODUCT(multiply_narrow_relu, TRECX_MVE_BLOCK_SCALE)
 NARROW_PRODUCT_BY_TWO(multiply_narrow_by_two_relu)
 
-/* Blocks of four, of three, of four with two chunks, and of those two at a time. */
+/* clang-format on */
+
+/* Products of two chunks: any number of blocks; an even number, few channels. */
 typedef struct {
   void (*blocks)(product *);
-  void (*short_blocks)(product *);
-  void (*narrow_blocks)(product *);
-  void (*narrow_by_two)(product *);
-} products;
+  void (*by_two)(product *);
+} narrow_products;
 
 /* Parts of scratch, and where the staging stands. */
 typedef struct {
@@ -647,27 +649,25 @@ static void run_by_tile(product *work, const staging *s, int32_t first, int32_t 
 #define WIDEST_BY_TWO 36
 
 static void multiply_group(product *work, const staging *s, int32_t count, int8_t *out,
-                           int8_t *tile, const products *multiply_by) {
+                           int8_t *tile, const narrow_products *narrow) {
   const int32_t channels = s->p->output_channels;
-  void (*blocks)(product *) = s->p->chunks == 2 ? multiply_by->narrow_blocks : multiply_by->blocks;
   const int32_t direct = channels & 1 ? 0 : s->in_fours & ~3;
+  void (*blocks)(product *) = multiply;
   work->blocks = direct / 4;
   work->short_blocks = (count - s->in_fours) / 3;
-  if (s->p->chunks == 2 && direct % 8 == 0 && channels <= WIDEST_BY_TWO) {
-    blocks = multiply_by->narrow_by_two;
+  if (s->p->chunks == 2) {
+    blocks = direct % 8 == 0 && channels <= WIDEST_BY_TWO ? narrow->by_two : narrow->blocks;
   }
   if (direct > 0) run(work, s, 0, out, blocks);
-  if (direct < s->in_fours) {
-    run_by_tile(work, s, direct, s->in_fours, out, tile, multiply_by->blocks);
-  }
+  if (direct < s->in_fours) run_by_tile(work, s, direct, s->in_fours, out, tile, multiply);
   if (s->in_fours < count) {
-    run(work, s, s->in_fours, out + s->in_fours * channels, multiply_by->short_blocks);
+    run(work, s, s->in_fours, out + s->in_fours * channels, multiply_short);
   }
 }
 
 static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_patch_params *p,
                                                    const int8_t *input, int8_t *output,
-                                                   void *scratch, const products *multiply_by) {
+                                                   void *scratch, const narrow_products *narrow) {
   const int32_t pixels = p->output_height * p->output_width;
   const int32_t pointwise = p->line_bytes == 0;
   product *work = scratch;
@@ -677,7 +677,8 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
 
   work->zero_point = p->output_zero_point;
   work->weight_bytes = 32 * p->chunks;
-  work->packed_end = p->packed + (p->output_channels + 1) / 2 * (work->weight_bytes + 24);
+  work->packed_end = p->packed + (p->output_channels + 1) / 2 * (work->weight_bytes + 20);
+  work->correct_ties = p->activation_min < p->output_zero_point;
   work->streamed = p->chunks - 2;
   set_channels(work, p->output_channels);
   if (!pointwise) {
@@ -695,7 +696,7 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
     } else {
       stage_rows(&s, count);
     }
-    multiply_group(work, &s, count, out, tile, multiply_by);
+    multiply_group(work, &s, count, out, tile, narrow);
     out += count * p->output_channels;
   }
   trecx_mve_clamp(output, (int32_t)(out - output), p->activation_min, p->activation_max);
@@ -703,13 +704,12 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
 
 void trecx_conv2d_s8_mve_patch(const trecx_conv2d_s8_mve_patch_params *params, const int8_t *input,
                                int8_t *output, void *scratch) {
-  static const products multiply_by = {multiply, multiply_short, multiply_narrow, multiply_narrow};
-  conv2d_patch(params, input, output, scratch, &multiply_by);
+  static const narrow_products narrow = {multiply_narrow, multiply_narrow};
+  conv2d_patch(params, input, output, scratch, &narrow);
 }
 
 void trecx_conv2d_s8_mve_patch_relu(const trecx_conv2d_s8_mve_patch_params *params,
                                     const int8_t *input, int8_t *output, void *scratch) {
-  static const products multiply_by = {multiply_relu, multiply_short_relu, multiply_narrow_relu,
-                                       multiply_narrow_by_two_relu};
-  conv2d_patch(params, input, output, scratch, &multiply_by);
+  static const narrow_products narrow = {multiply_narrow_relu, multiply_narrow_by_two_relu};
+  conv2d_patch(params, input, output, scratch, &narrow);
 }

@@ -21,8 +21,7 @@ typedef struct {
 } plane;
 
 typedef struct {
-  const int8_t *weights; /* these four are read by one LDM: state of the loop over channels */
-  const int32_t *requantisation;
+  const int8_t *packed; /* these three are read by one LDM: state of the loop over channels */
   const plane *next_plane;
   int8_t *output;      /* minus 1 */
   const int8_t *input; /* these nine are read by one LDM */
@@ -43,18 +42,26 @@ typedef struct {
   int32_t zero_point;
   uint32_t entry;            /* code for a shift of 0, if there were one; set by the assembly */
   uint32_t entry_bytes;      /* of the code for each shift */
+  uint32_t row_mask[4];      /* three bytes of three words */
   uint16_t pixel_offsets[8]; /* of eight neighbouring input pixels */
   plane planes[2];
 } depthwise;
 
 /* clang-format off */
 
-/* The kernel in its four places of a 4x4 frame. */
-#define FILTERS_STRIDE1            \
-  "vldrw.u32 q0, [r1, #4] \n"      \
-  "vldrw.u32 q2, [r1], #16 \n"     \
-  "vshl.i32 q1, q0, #8 \n"         \
-  "vshl.i32 q3, q2, #8 \n"
+/* The kernel in its four places of a 4x4 frame. The mask takes away what else is in the record: a
+ * byte behind the first row, and the word behind the last one. */
+#define FILTERS_STRIDE1                  \
+  "vldrw.u32 q0, [r1] \n"                \
+  "vldrw.u32 q7, [r12, %[row_mask]] \n"  \
+  "ldrsb r11, [r1, #3] \n"               \
+  "vand q0, q0, q7 \n"                   \
+  "vmov q2, q0 \n"                       \
+  "mov r0, #0 \n"                        \
+  "vshlc q2, r0, #32 \n"                 \
+  "vshl.i32 q1, q0, #8 \n"               \
+  "vshl.i32 q3, q2, #8 \n"               \
+  "add r1, r1, #12 \n"
 
 /* Accumulators of two squares in q6 and q7. */
 #define SQUARES                    \
@@ -97,12 +104,13 @@ typedef struct {
 
 /* Lanes 0 to 11: columns 0 to 3 of the three rows; lanes 12 to 14: their column 4. For the left
  * output, columns 0 to 2; for the right one, columns 2 to 4. */
-#define FILTERS_STRIDE2            \
-  "vldrw.u32 q0, [r1, #4] \n"      \
-  "ldr r0, [r1], #16 \n"           \
-  "vshl.i32 q1, q0, #16 \n"        \
-  "mov r4, #0 \n"                  \
-  "vmov.32 q0[3], r4 \n"           \
+#define FILTERS_STRIDE2                  \
+  "vldrw.u32 q0, [r1, #4] \n"            \
+  "vldrw.u32 q7, [r12, %[row_mask]] \n"  \
+  "ldrsb r11, [r1, #7] \n"               \
+  "vand q0, q0, q7 \n"                   \
+  "ldr r0, [r1], #16 \n"                 \
+  "vshl.i32 q1, q0, #16 \n"              \
   "vmov.32 q1[3], r0 \n"
 
 /* Accumulators of four pairs of neighbours. */
@@ -244,13 +252,13 @@ typedef struct {
         "22: add r0, r12, %[planes] \n"                                                     \
         "str r0, [r12, %[next_plane]] \n"                                                   \
         /* One channel. */                                                                  \
-        "30: ldm r12, {r1, r2, r3, r9} \n"                                                  \
+        "30: ldm r12, {r1, r3, r9} \n"                                                      \
         FILTERS                                                                             \
-        "ldm r2!, {r8, r10, r11} \n"                                                        \
+        "ldm r1!, {r8, r10} \n"                                                             \
         "add r9, r9, #1 \n"                                                                 \
         "ldr r5, [r3], #4 \n"                                                               \
         "vldrw.u32 q5, [r3], #16 \n"                                                        \
-        "stm r12, {r1, r2, r3, r9} \n"                                                      \
+        "stm r12, {r1, r3, r9} \n"                                                          \
         PREPARE                                                                             \
         "ldr r1, [r12, %[bands]] \n"                                                        \
         "push {r0, r1} \n"                                                                  \
@@ -279,7 +287,7 @@ typedef struct {
         : FIELD(input), FIELD(pixel_offsets), FIELD(planes),                                \
           [planes_end] "i"(offsetof(depthwise, planes[2])), FIELD(next_plane),              \
           FIELD(bands), FIELD(output_places), FIELD(band_bytes), FIELD(zero_point),         \
-          FIELD(channel_pairs), FIELD(column_blocks), FIELD(entry),                         \
+          FIELD(channel_pairs), FIELD(column_blocks), FIELD(entry), FIELD(row_mask),        \
           [smallest] "i"(SMALLEST_SHIFT)                                                    \
         : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "lr", "q0",   \
           "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");                        \
@@ -467,8 +475,8 @@ static __attribute__((noinline)) void depthwise_3x3(
   set_input_places(p, input_places);
   trecx_mve_fill(planes, p->input_zero_point, 2 * plane_bytes);
 
-  work->weights = p->weights;
-  work->requantisation = p->requantisation;
+  work->packed = p->packed;
+  for (int32_t i = 0; i < 4; i++) work->row_mask[i] = i < 3 ? 0xFFFFFF : 0;
   work->output = output - 1;
   work->input = aligned_input(p, input, output);
   work->input_places = input_places;

@@ -70,25 +70,39 @@ def zero_point_fields(op: Operator) -> dict[str, int]:
     }
 
 
-def filter_records(
-    op: Operator, vectors: np.ndarray, group: int, records: int | None = None
-) -> np.ndarray:
-    """Records of `group` filters each: int8 bytes (little-endian), shape (records, bytes).
-
-    A record: the weights, vector by vector, the filters of the group in turn; then bias,
-    multiplier and shift of each filter. What is not filled repeats the last filter.
+def grouped_filters(vectors: np.ndarray, group: int, groups: int | None = None):
+    """Filters in groups; what is not filled repeats the last filter.
 
     Args:
         vectors: int8, shape (filters, vectors of a filter, 16).
-        records: how many; as many as the filters need if not given.
+        groups: how many; as many as the filters need if not given.
+
+    Returns:
+        (weights, filters): int8 rows of each group's weights, vector by vector, the filters of the
+        group in turn; and the numbers of each group's filters.
+    """
+    slots = group * (groups or -(-len(vectors) // group))
+    filters = np.minimum(np.arange(slots), len(vectors) - 1)
+    grouped = vectors[filters].reshape(-1, group, *vectors.shape[1:])
+    return grouped.swapaxes(1, 2).reshape(len(grouped), -1), filters.reshape(-1, group)
+
+
+def requantisation_words(op: Operator, filters: np.ndarray) -> np.ndarray:
+    """Rows of bytes: bias, multiplier and shift of each filter of each group, as words."""
+    multiplier, shift = right_shift_requantisation(op)
+    values = np.stack([folded_bias(op), multiplier, shift], axis=1)
+    return words(values[filters].reshape(len(filters), -1))
+
+
+def requantisation_bytes(op: Operator, filters: np.ndarray) -> np.ndarray:
+    """Rows of bytes: bias and multiplier of each filter of each group as words, then the shifts.
+
+    Filled up to whole words.
     """
     multiplier, shift = right_shift_requantisation(op)
-    slots = group * (records or -(-len(vectors) // group))
-    filters = np.minimum(np.arange(slots), len(vectors) - 1)
-    requant = np.stack([folded_bias(op), multiplier, shift], axis=1)[filters]
-    grouped = vectors[filters].reshape(-1, group, *vectors.shape[1:])
-    weights = grouped.swapaxes(1, 2).reshape(len(grouped), -1)
-    return np.concatenate([weights, words(requant.reshape(-1, 3 * group))], axis=1)
+    values = np.stack([folded_bias(op), multiplier], axis=1)
+    shifts = np.pad(shift[filters].astype(np.int8), ((0, 0), (0, -filters.shape[1] % 4)))
+    return np.concatenate([words(values[filters].reshape(len(filters), -1)), shifts], axis=1)
 
 
 def words(values: np.ndarray) -> np.ndarray:

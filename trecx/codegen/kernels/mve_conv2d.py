@@ -13,8 +13,10 @@ from trecx.codegen.kernels.mve_common import (
     MveChoice,
     clamp_instructions,
     corrects_ties,
-    filter_records,
+    grouped_filters,
     left_shift,
+    requantisation_bytes,
+    requantisation_words,
     round_up,
     words,
     zero_point_fields,
@@ -118,10 +120,11 @@ class MveConv2D3x3(MveChoice):
         weights = op.inputs[1].data
         filters = weights.shape[0]
         chunked = weights.reshape(filters, 3, 3, -1, LANES).transpose(0, 3, 1, 2, 4)
-        records = filter_records(op, chunked.reshape(filters, -1, LANES), 2)
-        ends = np.array([[op.output.zero_point, 1]] * len(records))
+        pairs, members = grouped_filters(chunked.reshape(filters, -1, LANES), 2)
+        ends = np.array([[op.output.zero_point, 1]] * len(pairs))
         ends[-1, 1] = 0
-        return np.concatenate([records, words(ends)], axis=1).reshape(-1)
+        parts = [pairs, requantisation_words(op, members), words(ends)]
+        return np.concatenate(parts, axis=1).reshape(-1)
 
     @staticmethod
     def _instructions(op: Operator) -> int:
@@ -173,7 +176,8 @@ class MveConv2DPatch(MveChoice):
         chunks = max(2, -(-math.prod(weights.shape[1:]) // LANES))
         pixels = out_height * out_width
         group = self._group(pixels, LANES * chunks)
-        packed = filter_records(op, padded_vectors(op, chunks), 2)
+        pairs, members = grouped_filters(padded_vectors(op, chunks), 2)
+        packed = np.concatenate([pairs, requantisation_bytes(op, members)], axis=1)
         line_bytes, windows = 0, 0
         if not is_pointwise(op):
             reach = (out_width - 1) * a.stride[1] + (kernel_width - 1) * a.dilation[1] + 1
@@ -210,7 +214,7 @@ class MveConv2DPatch(MveChoice):
                 params=params,
                 inputs=(source,),
                 outputs=(op.output,),
-                scratch_bytes=116
+                scratch_bytes=120
                 + group * chunks * LANES
                 + windows
                 + smallest_tile(pixels, out_channels),
@@ -316,7 +320,8 @@ class MveConv2DNarrow(MveChoice):
         if has_room_for_bias(op):
             vectors[:, 0, 8:] = bias_weights(folded_bias(op))
             suffix = "_8_relu"
-        packed = filter_records(op, vectors, 2, pair_count).reshape(-1)
+        pairs, members = grouped_filters(vectors, 2, pair_count)
+        packed = np.concatenate([pairs, requantisation_words(op, members)], axis=1)
         params = {
             "input_channels": channels,
             "output_channels": out_channels,
@@ -326,7 +331,7 @@ class MveConv2DNarrow(MveChoice):
             "pixel_step": stride_width * channels,
             "last_row_bytes": source.nbytes - (rows - 1) * row_step,
             **{k: v for k, v in zero_point_fields(op).items() if k != "input_zero_point"},
-            "packed": Blob("int8_t", packed, align=8),
+            "packed": Blob("int8_t", packed.reshape(-1), align=8),
         }
         return [
             Step(

@@ -19,13 +19,14 @@ from trecx.codegen.kernels.mve_common import (
     left_shift,
     right_shift_requantisation,
     round_up,
+    words,
     zero_point_fields,
 )
 from trecx.codegen.lowering import Blob, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.weights import weight_sums
 
-WORK_BYTES = 144  # sizeof(depthwise) in mve/depthwise_conv2d_s8_3x3.c
+WORK_BYTES = 156  # sizeof(depthwise) in mve/depthwise_conv2d_s8_3x3.c
 GROUP_PIXELS = 192  # input pixels whose places are tabulated, at least a row
 BAND_BLOCKS = 24  # blocks of eight outputs whose places are tabulated, if rows divide so
 PLACES = 2**16  # offsets are 16-bit
@@ -132,7 +133,6 @@ class MveDepthwiseConv2D3x3(MveChoice):
     def lower(self, op: Operator) -> list[Step]:
         source = op.inputs[0]
         geometry = _Geometry(op)
-        requantisation = np.stack([folded_bias(op), *right_shift_requantisation(op)], axis=1)
         params = {
             "input_height": source.shape[1],
             "input_width": source.shape[2],
@@ -147,8 +147,7 @@ class MveDepthwiseConv2D3x3(MveChoice):
             "group_rows": geometry.group_rows,
             "band_rows": geometry.band_rows,
             **zero_point_fields(op),
-            "weights": Blob("int8_t", kernel_rows(op), align=8),
-            "requantisation": Blob("int32_t", requantisation.reshape(-1)),
+            "packed": Blob("int8_t", channel_records(op).reshape(-1), align=8),
         }
         suffix = "_relu" if by_shift(op) else ""
         return [
@@ -172,7 +171,7 @@ class MveDepthwiseConv2D3x3(MveChoice):
         pixels = op.inputs[0].size // g.channels
         block = (25 if g.stride == 1 else 27) + (0 if by_shift(op) else 6)
         groups = -(-pixels // g.group_pixels)
-        pair = 8 * groups + 7 * -(-pixels // 8) + 20 + 2 * g.bands * (g.blocks * block + 10) + 40
+        pair = 9 * groups + 7 * -(-pixels // 8) + 20 + 2 * g.bands * (g.blocks * block + 9) + 60
         tables = 30 * g.units + 5 * g.patches + 4 * g.group_pixels
         planes = g.plane_height * g.plane_width // 4
         return g.channels // 2 * pair + tables + planes + 400 + clamp_instructions(op)
@@ -193,16 +192,19 @@ def by_shift(op: Operator) -> bool:
     )
 
 
-def kernel_rows(op: Operator) -> np.ndarray:
-    """The weights as the header states them: int8, 16 for each channel and 4 more."""
+def channel_records(op: Operator) -> np.ndarray:
+    """Kernel rows and requantisation as the header states them: int8 rows, one a channel."""
     weights = op.inputs[1].data[0]
     kernel_height, kernel_width, channels = weights.shape
-    words = np.zeros((channels, 4, 4), np.int8)
-    words[:, 1 : 1 + kernel_height, :kernel_width] = weights.transpose(2, 0, 1)
+    multiplier, shift = right_shift_requantisation(op)
+    rows = np.zeros((channels, 3, 4), np.int8)
+    rows[:, :kernel_height, :kernel_width] = weights.transpose(2, 0, 1)
+    third_taps = np.pad(rows[:, :, 2], ((0, 0), (0, 1)))
+    rows[:, 0, 3] = shift
+    parts = [rows.reshape(channels, 12), words(np.stack([folded_bias(op), multiplier], axis=1))]
     if op.attrs.stride[1] == 2:
-        words[:, 0, :3] = words[:, 1:, 2]
-        words[:, 1:, 3] = 0
-    return np.concatenate([words.reshape(-1), np.zeros(4, np.int8)])
+        parts.insert(0, third_taps)
+    return np.concatenate(parts, axis=1)
 
 
 @register

@@ -20,6 +20,7 @@ from trecx.codegen.lowering import Blob, Step, register
 from trecx.ir.graph import Operator
 
 UNITS = 8  # of a group
+FEWEST_UNITS = 4
 EVEN_THEN_ODD = [0, 2, 4, 6, 1, 3, 5, 7]  # order of the units in the two accumulator vectors
 
 
@@ -31,6 +32,9 @@ class MveFullyConnected(MveChoice):
     scheme = "eight units"
 
     def misfit(self, op: Operator) -> str | None:
+        units = op.inputs[1].shape[0]
+        if units < FEWEST_UNITS:
+            return f"only {units} units: most of a group's weights would be padding"
         return left_shift(op)
 
     def lower(self, op: Operator) -> list[Step]:

@@ -5,12 +5,12 @@
 #include <stdint.h>
 
 /* Filters come in pairs. A pair's record in `packed` holds its weights in vectors of 16 bytes,
- * first and second filter in turn, in the order that each scheme states; then six int32 values,
- *
- *   bias, multiplier, minus the right shift (-31 to -1) of the first filter, then of the second.
- *
- * The bias includes -input_zero_point * sum of the weights. With an odd number of filters the last
- * pair repeats its filter. `packed` is 4-byte aligned. */
+ * first and second filter in turn, in the order that each scheme states; then its requantisation,
+ * in words or in bytes: words: bias, multiplier, minus the right shift (-31 to -1) of the first
+ * filter, then of the second; bytes: bias and multiplier of the first filter, then of the second
+ * (words); the two negative shifts (bytes); two unused bytes. The bias includes -input_zero_point *
+ * sum of the weights. With an odd number of filters the last pair repeats its filter. `packed` is
+ * 4-byte aligned. */
 
 /* 3x3 kernel, no dilation, stride 1 or 2 in either direction, input_channels a multiple of 16.
  *
@@ -54,12 +54,12 @@ void trecx_conv2d_s8_mve_3x3x16_stride2_relu(const trecx_conv2d_s8_mve_3x3_param
 /* Any kernel, stride, dilation and padding with more than 16 weights a filter, no groups.
  *
  * Order of the weights: for ky, for kx, for each channel, filled up with zeros to `chunks` vectors
- * (at least two). group: a multiple of 4, the number of windows that are staged at a time.
- * line_bytes: 0 for a 1x1 kernel without padding, else bytes of a padded input row,
- *   input_channels * max(pad_left + input_width,
- *                        (output_width - 1) * stride_width + (kernel_width - 1) * dilation_width +
- * 1). input and output have any alignment. The output may begin at the input or before it, as far
- * as the groups that are written do not reach rows (1x1: pixels) that are still to be read. */
+ * (at least two). Requantisation in bytes. group: a multiple of 4, the number of windows that are
+ * staged at a time. line_bytes: 0 for a 1x1 kernel without padding, else bytes of a padded input
+ * row, input_channels * max(pad_left + input_width, (output_width - 1) * stride_width +
+ * (kernel_width - 1) * dilation_width + 1). input and output have any alignment. The output may
+ * begin at the input or before it, as far as the groups that are written do not reach rows (1x1:
+ * pixels) that are still to be read. */
 typedef struct {
   int32_t input_height, input_width, input_channels;
   int32_t output_height, output_width, output_channels;
@@ -73,7 +73,7 @@ typedef struct {
   const int8_t *packed;
 } trecx_conv2d_s8_mve_patch_params;
 
-/* scratch: 4-byte aligned; bytes = 116 + 16 * group * chunks + windows + tile, with
+/* scratch: 4-byte aligned; bytes = 120 + 16 * group * chunks + windows + tile, with
  *   windows = 0 where line_bytes is 0, else
  *             16 * chunks + 32 + ((kernel_height - 1) * dilation_height + 1) * line_bytes + 16,
  *             rounded up to a multiple of 4,
@@ -88,12 +88,12 @@ void trecx_conv2d_s8_mve_patch_relu(const trecx_conv2d_s8_mve_patch_params *para
 
 /* 1x1 kernel without padding, at most 16 input channels, any stride.
  *
- * Order of the weights: the channels, filled up with zeros to one vector. The number of pairs in
- * `packed` is even: output channels are filled up to a multiple of 4 by repeating the last filter.
- * The pixels that are read, in rows: `rows` rows of row_pixels pixels, pixel_step and row_step
- * bytes apart; last_row_bytes: from the first pixel of the last row to the end of the input. output
- * and scratch are 4-byte aligned. The output may begin at the input or before it, as far as four
- * pixels written do not reach those still to be read. */
+ * Order of the weights: the channels, filled up with zeros to one vector. Requantisation in words.
+ * The number of pairs in `packed` is even: output channels are filled up to a multiple of 4 by
+ * repeating the last filter. The pixels that are read, in rows: `rows` rows of row_pixels pixels,
+ * pixel_step and row_step bytes apart; last_row_bytes: from the first pixel of the last row to the
+ * end of the input. output and scratch are 4-byte aligned. The output may begin at the input or
+ * before it, as far as four pixels written do not reach those still to be read. */
 typedef struct {
   int32_t input_channels, output_channels;
   int32_t rows, row_pixels, row_step, pixel_step, last_row_bytes;

@@ -11,18 +11,21 @@
  * channels, at least 2x2 output pixels. Stride 1 in both directions, or stride_width 2 and any
  * stride_height.
  *
- * weights: 16 bytes a channel, four words: zero, then the three kernel rows, bytes kx = 0, 1, 2 and
- *   a zero (rows and columns that a smaller kernel does not have are 0); stride 2: the third taps
- * of the three rows and a zero, then the three kernel rows. One more zero word behind the last
- * channel. 4-byte aligned. requantisation: bias, multiplier, minus the right shift (-31 to -1) of
- * each channel. The bias includes -input_zero_point * sum of the weights. plane_width,
- * plane_height: of one channel with its border, stride 1: the even number >= max(pad_left +
- * input_width, output_width + 2) (+ 3 if output_width is odd), and max(pad_top + input_height,
- * output_height + 2); stride 2: max(pad_left + input_width, 2 * output_width + 1), at most 123, and
- *     max(pad_top + input_height, (output_height - 1) * stride_height + 3).
- * group_rows: input rows whose places are tabulated; band_rows: output rows whose places are
- *   tabulated, a divisor of output_height (stride 1: even, or output_height).
+ * packed, 4-byte aligned, has a record for each channel:
+ * - stride 1, 20 bytes: three words, the kernel rows, bytes kx = 0, 1, 2 (rows and columns that a
+ *   smaller kernel does not have are 0); the fourth byte of the first row is minus the right shift
+ *   (-31 to -1); then bias and multiplier. The bias includes -input_zero_point * sum of the
+ * weights;
+ * - stride 2, 24 bytes: the third taps of the three rows and a zero byte, then as above.
  *
+ * The plane of one channel, with its border:
+ * - stride 1: plane_height = max(pad_top + input_height, output_height + 2); plane_width =
+ *   max(pad_left + input_width, output_width + 2, or + 3 if that is odd), made even;
+ * - stride 2: plane_height = max(pad_top + input_height, (output_height - 1) * stride_height + 3),
+ *   plane_width = max(pad_left + input_width, 2 * output_width + 1), at most 123.
+ *
+ * group_rows: input rows whose places are tabulated. band_rows: output rows whose places are
+ * tabulated, a divisor of output_height (stride 1: even, or output_height).
  * input: 2-byte aligned. The output may begin at the input or anywhere before it. */
 typedef struct {
   int32_t input_height, input_width, channels;
@@ -33,11 +36,16 @@ typedef struct {
   int32_t group_rows, band_rows;
   int32_t input_zero_point, output_zero_point;
   int32_t activation_min, activation_max;
-  const int8_t *weights;
-  const int32_t *requantisation;
+  const int8_t *packed;
 } trecx_depthwise_conv2d_s8_mve_3x3_params;
 
-/* scratch: 4-byte aligned; see trecx/codegen/kernels/mve_depthwise_conv2d.py for its size. */
+/* scratch: 4-byte aligned; bytes = 156 + 2 * plane_height * plane_width
+ *   + 2 * (group_rows * input_width, made even) + 16 + tables, with
+ * - stride 1: squares = ceil(band_rows / 2) * (output_width / 2), made even; columns =
+ *   ceil(band_rows / 2), made a multiple of 4, if output_width is odd, else 0; tables =
+ *   4 * (squares + columns) * output_height / band_rows + 8 * squares + 4 * columns;
+ * - stride 2: neighbours = band_rows * ceil(output_width / 2), made a multiple of 4; tables =
+ *   8 * neighbours * output_height / band_rows + 4 * neighbours. */
 void trecx_depthwise_conv2d_s8_mve_3x3_stride1(
     const trecx_depthwise_conv2d_s8_mve_3x3_params *params, const int8_t *input, int8_t *output,
     void *scratch);
