@@ -6,16 +6,19 @@ nothing but bytes must agree.
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from tests.support import tiny_task
+from trecx.bundle import read_bundle
 from trecx.bundle.verify import verify_bundle
 from trecx.errors import InputError
 from trecx.exits.methods import METHODS
 from trecx.policies import FAMILIES, Budget, Resamples, SplitRole
 from trecx.reports.text import to_text
+from trecx.stages.calibrating import Choice, recalibrate
 from trecx.stages.chain import load_chain
 from trecx.stages.comparing import Terms, compare_runs, name_runs, train_and_compare
 from trecx.stages.compiling import compile_for
@@ -231,3 +234,12 @@ def test_a_damaged_run_is_named(tmp_path):
     (tmp_path / "run.json").write_text('{"task": "tiny"}')
     with pytest.raises(InputError, match=r"run\.json is damaged"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize("name, kind", [("eenet", "confidence"), ("branchynet", "table_sum")])
+def test_calibrating_anew_keeps_the_method_s_own_policy(contenders, data, tmp_path, name, kind):
+    shutil.copytree(contenders[name].bundle.path, tmp_path / "bundle")
+    choice = Choice(Budget(max_accuracy_loss=5.0))
+    found = recalibrate(read_bundle(tmp_path / "bundle"), data, choice)
+    assert {p["kind"] for p in found.manifest["policies"]} == {kind}
+    assert found.manifest["calibration"]["budget"]["max_accuracy_loss"] == 5.0

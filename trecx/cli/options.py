@@ -86,17 +86,21 @@ data_options = _gathered(
 )
 
 
-def _choice(max_accuracy_loss, max_macs, guarantee, threshold, policy):
+def _choice(max_accuracy_loss, max_macs, max_instructions, count_on, guarantee, threshold, policy):
     from trecx.policies.calibration import Budget
     from trecx.stages.calibrating import Choice
 
+    costs = [cost for cost in (max_macs, max_instructions) if cost is not None]
     if threshold is not None:
-        if (max_accuracy_loss, max_macs, guarantee) != (None, None, None):
+        if costs or (max_accuracy_loss, guarantee) != (None, None):
             raise click.UsageError("--threshold is fixed: it does not go with a budget")
         return Choice(threshold=threshold, policy=policy)
-    if max_accuracy_loss is None and max_macs is None:
+    if len(costs) == 2:
+        raise click.UsageError("give either --max-macs or --max-instructions")
+    if max_accuracy_loss is None and not costs:
         max_accuracy_loss = 1.0
-    return Choice(Budget(max_accuracy_loss, max_macs, guarantee=guarantee), policy=policy)
+    budget = Budget(max_accuracy_loss, costs[0] if costs else None, guarantee=guarantee)
+    return Choice(budget, policy=policy, target=None if max_instructions is None else count_on)
 
 
 budget_options = _gathered(
@@ -108,6 +112,17 @@ budget_options = _gathered(
             "[default: 1, when no other budget is given].",
         ),
         "max_macs": click.option("--max-macs", type=float, help="Budget: average MACs a sample."),
+        "max_instructions": click.option(
+            "--max-instructions",
+            type=float,
+            help="Budget: average instructions a sample, counted on the board --count-on.",
+        ),
+        "count_on": click.option(
+            "--count-on",
+            default="mps2-an386",
+            show_default=True,
+            help="Board (see trecx boards) of --max-instructions.",
+        ),
         "guarantee": click.option(
             "--guarantee",
             type=float,

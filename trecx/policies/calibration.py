@@ -227,8 +227,8 @@ def _calibrate_guaranteed(
     _, cost = space.figures(setting)
     if budget.max_cost is not None and cost > budget.max_cost:
         raise BudgetError(
-            f"no setting meets both the guarantee and a mean cost of {budget.max_cost:g} "
-            f"{costs.unit}: the nearest that keeps the guarantee costs {cost:.6g}"
+            f"no setting meets both the guarantee and a mean cost of {_amount(budget.max_cost)} "
+            f"{costs.unit}: the nearest that keeps the guarantee costs {_amount(cost)}"
         )
     guarantee = Guarantee(
         budget.max_accuracy_loss, budget.guarantee, budget.reference, test_data.samples, p
@@ -282,6 +282,10 @@ def _nearest(
     reachable = [c for a, c in figures if a >= least]
     condition = "" if budget.max_accuracy_loss is None else " within the accuracy loss asked for"
     return (
-        f"no exit setting has a mean cost of at most {budget.max_cost:.6g} {costs.unit}"
-        f"{condition}: the nearest is {min(reachable):.6g} {costs.unit}"
+        f"no exit setting has a mean cost of at most {_amount(budget.max_cost)} {costs.unit}"
+        f"{condition}: the nearest is {_amount(min(reachable))} {costs.unit}"
     )
+
+
+def _amount(cost: float) -> str:
+    return f"{cost:,.0f}" if cost >= 1000 else f"{cost:g}"

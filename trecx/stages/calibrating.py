@@ -13,8 +13,11 @@ from trecx.policies.calibration import Budget, calibrate
 from trecx.policies.evaluation import evaluate
 from trecx.policies.outputs import ChainOutputs, PathCosts
 from trecx.reports.flops import flops_report
-from trecx.stages.outputs import chain_outputs
+from trecx.stages.instructions import instruction_costs, require_counter
+from trecx.stages.outputs import chain_outputs, quantise, spread
 from trecx.task import DataSplits
+
+COUNTED_SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,14 @@ class Choice:
 
     budget: limits on accuracy loss or cost; None with a fixed threshold. threshold: for
     max-softmax, 0..1. policy: family name; None: the one the method was published with.
+    target: emulated board on which costs are counted, in instructions; None: costs are MACs.
     Raises InputError for a combination or a value that cannot be.
     """
 
     budget: Budget | None = None
     threshold: float | None = None
     policy: str | None = None
+    target: str | None = None
 
     def __post_init__(self) -> None:
         if (self.budget is None) == (self.threshold is None):
@@ -39,6 +44,8 @@ class Choice:
             MaxSoftmax(self.threshold)
         if self.policy is not None:
             family(self.policy)
+        if self.target is not None:
+            require_counter(self.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +73,8 @@ def choose_policies(
     if not is_classifier(graphs, data):
         return Calibrated((), None, None)
     if len(graphs) == 1:
-        return Calibrated((), None, figures_on_test(graphs, data, (), base, limit, say))
+        costs = path_costs(graphs, base)
+        return Calibrated((), None, figures_on_test(graphs, data, (), base, costs, limit, say))
     outputs = chain_outputs(
         graphs,
         data.calibration,
@@ -75,9 +83,9 @@ def choose_policies(
         base=base,
         progress=lambda done, count: say("calibrating on int8 outputs", done, count),
     )
-    costs = path_costs(graphs, base)
+    costs = _costs(graphs, base, choice.target, data, say)
     policies, calibration = _choose(outputs, costs, choice, published_policy)
-    figures = figures_on_test(graphs, data, policies, base, limit, say)
+    figures = figures_on_test(graphs, data, policies, base, costs, limit, say)
     return Calibrated(policies, calibration, figures)
 
 
@@ -93,7 +101,7 @@ def recalibrate(
         data,
         choice,
         bundle.base_graph(),
-        "max_softmax",
+        _own_family(bundle),
         limit,
         progress or (lambda what, done, count: None),
     )
@@ -120,6 +128,7 @@ def figures_on_test(
     data: DataSplits,
     policies: tuple[DevicePolicy, ...],
     base: Graph | None,
+    costs: PathCosts,
     limit: int | None,
     say: Callable[[str, int, int], None],
 ) -> dict:
@@ -132,7 +141,7 @@ def figures_on_test(
         base=base,
         progress=lambda done, count: say("evaluating the test split", done, count),
     )
-    return evaluate(policies, outputs, path_costs(graphs, base)).to_json()
+    return evaluate(policies, outputs, costs).to_json()
 
 
 def is_classifier(graphs: list[Graph], data: DataSplits) -> bool:
@@ -155,6 +164,40 @@ def path_costs(graphs: list[Graph], base: Graph | None) -> PathCosts:
     return PathCosts(
         tuple(float(path.macs) for path in report.paths), "MACs", float(report.base.macs)
     )
+
+
+def _costs(
+    graphs: list[Graph],
+    base: Graph | None,
+    target: str | None,
+    data: DataSplits,
+    say: Callable[[str, int, int], None],
+) -> PathCosts:
+    if target is None:
+        return path_costs(graphs, base)
+    say(f"counting instructions on {target}", 0, 1)
+    chosen = spread(len(data.calibration), COUNTED_SAMPLES)
+    found = instruction_costs(
+        graphs, base, target, quantise(data.calibration.inputs(chosen), graphs[0])
+    )
+    say(f"counting instructions on {target}", 1, 1)
+    return found
+
+
+def _own_family(bundle: Bundle) -> str:
+    """The family of the policies that a bundle has: the one its method was published with, unless
+    the user chose another."""
+    if bundle.manifest["calibration"] and "family" in bundle.manifest["calibration"]:
+        return bundle.manifest["calibration"]["family"]
+    return _FAMILY_OF_KIND[bundle.exit_policies()[0].kind]
+
+
+_FAMILY_OF_KIND = {
+    "top_class_thresholds": "max_softmax",
+    "table_sum": "entropy",
+    "margin": "margin",
+    "confidence": "confidence",
+}
 
 
 def _choose(
