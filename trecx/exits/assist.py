@@ -1,7 +1,7 @@
 """What an exit gives to the final classifier.
 
-An assistance is a function (head, classifier, name, **options) -> tensor of shape (batch, n), to be
-joined to the features that the final Dense layer reads; registered in `ASSISTS`.
+An assistance is a function (head, classifier, name, **options) -> tensor of shape (batch, n), which
+the final classifier reads beside its own features; registered in `ASSISTS`.
 """
 
 from collections.abc import Callable

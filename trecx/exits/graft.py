@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from trecx.errors import InputError
 from trecx.exits.assist import EarlyViewDepthwise, build_assist
@@ -146,35 +145,30 @@ def _features_at(model: keras.Model, name: str):
 
 
 def _final_output(model: keras.Model, classifier: Classifier, views: list):
-    """The final softmax, reading the views beside its features when there are any."""
-    softmax_follows = classifier.dense.output is not model.outputs[0]
-    has_softmax = softmax_follows or classifier.dense.activation is keras.activations.softmax
-    if not views:
-        return (
-            model.outputs[0]
-            if has_softmax
-            else layers.Softmax(name="final_softmax")(model.outputs[0])
-        )
-    joined = layers.Concatenate(name="final_features")([classifier.features, *views])
-    dense = layers.Dense(
-        classifier.classes,
-        kernel_initializer=classifier.dense.kernel_initializer.clone(),
-        use_bias=classifier.dense.use_bias,
-        name="final_logits",
-    )
-    logits = dense(joined)
-    _keep_trained_rows(classifier.dense, dense)
-    return layers.Softmax(name="final_softmax")(logits)
+    """The final softmax; with views, over the sum of a dense layer for each of them.
 
-
-def _keep_trained_rows(old: layers.Dense, new: layers.Dense) -> None:
-    """Start the wider classifier from the old one's weights, so that a trained base is kept.
-
-    The rows of the views keep their initial values.
+    That is the dense layer over all features concatenated, but every summand keeps its own int8
+    scale: features and views of different ranges would lose up to a point of accuracy in one
+    tensor. The views' layers start at zero, so that a trained network is kept as it is.
     """
-    kernel = np.array(ops.convert_to_numpy(new.kernel))
-    trained = ops.convert_to_numpy(old.kernel)
-    kernel[: len(trained)] = trained
-    new.kernel.assign(kernel)
-    if old.use_bias:
-        new.bias.assign(ops.convert_to_numpy(old.bias))
+    output = model.outputs[0]
+    if not views:
+        if producer(output) is not classifier.dense or _has_softmax(classifier):
+            return output
+        return layers.Softmax(name="final_softmax")(output)
+    own = layers.Dense(classifier.classes, use_bias=classifier.dense.use_bias, name="final_logits")
+    summands = [own(classifier.features)]
+    own.set_weights(classifier.dense.get_weights())
+    for number, view in enumerate(views, start=1):
+        dense = layers.Dense(
+            classifier.classes,
+            use_bias=False,
+            kernel_initializer="zeros",
+            name=f"final_view{number}_logits",
+        )
+        summands.append(dense(view))
+    return layers.Softmax(name="final_softmax")(layers.Add(name="final_sum")(summands))
+
+
+def _has_softmax(classifier: Classifier) -> bool:
+    return classifier.dense.activation is keras.activations.softmax
