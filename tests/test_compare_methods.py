@@ -243,3 +243,16 @@ def test_calibrating_anew_keeps_the_method_s_own_policy(contenders, data, tmp_pa
     found = recalibrate(read_bundle(tmp_path / "bundle"), data, choice)
     assert {p["kind"] for p in found.manifest["policies"]} == {kind}
     assert found.manifest["calibration"]["budget"]["max_accuracy_loss"] == 5.0
+
+
+def test_a_user_s_trained_network_is_the_base_as_it_is(contenders, out, tmp_path):
+    """PTEENet needs nothing but the .keras file; its answers at full depth are the file's."""
+    model_file = out / "runs" / "base" / "model.keras"
+    found = train_and_compare(TASK, ["pteenet"], CHOICE, tmp_path, TERMS, model_file=model_file)
+    pteenet = found.benefit.entries[0].curve
+    expected = contenders["base"].bundle.manifest["test"]["accuracy"]["value"]
+    assert pteenet.segment_accuracy[-1].value == pteenet.reference_accuracy.value == expected
+    assert not (tmp_path / "runs" / "base" / "log.csv").exists()
+    assert "Not the same training budget; epochs: base 0, pteenet 1." in found.notes
+    user, adopted = (read_bundle(p / "bundles" / "base") for p in (out, tmp_path))
+    assert user.read("full.tflite") == adopted.read("full.tflite")

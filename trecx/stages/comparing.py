@@ -294,7 +294,7 @@ def _training(contender: Contender, base_graph) -> Training:
         recipe.method,
         tuple(spec.head for spec in recipe.exits),
         places,
-        recipe.epochs,
+        contender.run.epochs,
         contender.run.seed,
         contender.policy,
     )
@@ -304,7 +304,7 @@ def _notes(
     contenders: list[Contender], benefit: BenefitReport, policies: Sequence[str]
 ) -> list[str]:
     notes = []
-    epochs = {c.name: c.run.recipe.epochs for c in contenders}
+    epochs = {c.name: c.run.epochs for c in contenders}
     if len(set(epochs.values())) > 1:
         listed = ", ".join(f"{name} {n}" for name, n in epochs.items())
         notes.append(f"Not the same training budget; epochs: {listed}.")

@@ -27,7 +27,10 @@ Say = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a finished training run says of itself, without its network."""
+    """What a finished training run says of itself, without its network.
+
+    epochs: trained; none for a user's network that is taken as it is.
+    """
 
     path: Path
     task: str
@@ -36,6 +39,7 @@ class RunFacts:
     data: str
     synthetic: bool
     seed: int
+    epochs: int
     exit_policy: str
 
     @property
@@ -82,6 +86,7 @@ def read_run(path: Path) -> RunFacts:
             run["data"],
             run["synthetic"],
             run["seed"],
+            len(run["history"]),
             run["exit_policy"],
         )
     except (FileNotFoundError, NotADirectoryError):
@@ -107,6 +112,7 @@ def train_methods(
     """Train every recipe into `folder`/NAME; finished runs are kept, interrupted ones go on.
 
     recipes: the base network's first: methods for trained networks start from it.
+    model_file: the user's trained network. It is the base as it is, and what all others start from.
     InputError when a folder holds a run of another recipe, data set or seed.
     """
     found = []
@@ -114,7 +120,10 @@ def train_methods(
         say(f"{recipe.name}: training", 0, 1)
         run_dir = folder / recipe.name
         if not (run_dir / "run.json").exists():
-            _train(task, recipe, data, run_dir, seed, model_file, found, progress)
+            if model_file is not None and not recipe.exits:
+                _adopt(task, recipe, data, run_dir, seed, model_file)
+            else:
+                _train(task, recipe, data, run_dir, seed, model_file, found, progress)
         run = read_run(run_dir)
         _require_same_training(run, recipe, data, seed)
         found.append(run)
@@ -167,6 +176,22 @@ def flops_costs(graphs: list[Graph], base: Graph | None) -> PathCosts:
     report = flops_report(graphs, base)
     stop = tuple(float(path.flops) for path in report.paths)
     return PathCosts(stop, "FLOPs", float(report.base.flops))
+
+
+def _adopt(
+    task: Task, recipe: Recipe, data: DataSplits, run_dir: Path, seed: int, model_file: Path
+) -> None:
+    """A user's network as a finished run of no epochs."""
+    load_keras()
+    from trecx.exits.methods import make_method
+    from trecx.exits.trained import TrainedModel, save_trained
+    from trecx.stages.training import start_network
+
+    network = start_network(model_file, task, data)
+    policy = make_method(recipe).exit_policy
+    about = (task.name, tuple(data.labels), recipe, data.name, data.synthetic, seed, policy)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    save_trained(TrainedModel(network, *about), run_dir)
 
 
 def _train(
@@ -245,7 +270,7 @@ def _write(
         task=run.task,
         labels=run.labels,
         data=DataFacts(run.data, run.synthetic),
-        training={"recipe": run.recipe.to_json(), "seed": run.seed, "epochs": run.recipe.epochs},
+        training={"recipe": run.recipe.to_json(), "seed": run.seed, "epochs": run.epochs},
         full=full,
         segments=parts,
         base=base_file,
