@@ -20,6 +20,7 @@ from tests.support.bundles import input_patterns
 from trecx.bundle import read_bundle
 
 ROOT = Path(__file__).parent.parent
+DATA = Path(__file__).parent / "data"
 BUILT_FROM = ("setup.cfg", "pyproject.toml", "LICENSE", "trecx", "mlperf_tiny", "deploy")
 MOST_BYTES = 150 << 20
 # `trecx --help` in modules, which unlike seconds do not depend on the machine; Python itself
@@ -163,6 +164,19 @@ def test_run_is_exact(trecx, tmp_path, kws_bundle, target):
     assert found["samples"] == 12
     assert found["exactness"]["bit_exact"] is True
     assert all(0 < rate < 1 for rate in found["exit_rates"])
+
+
+@pytest.mark.parametrize("target", ["host", "mps2-an386"])
+def test_golden_bundle_gives_its_answers(trecx, tmp_path, target):
+    """A bundle of three segments that an earlier version wrote."""
+    with np.load(DATA / "golden_answers_v1.npz") as answers:
+        x, scores, stops = (answers[name] for name in ("x", "scores", "stops"))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", scores.argmax(axis=1))
+    line = ["--input", "x.npy", "--labels", "y.npy", "--target", target, "--json", "--quiet"]
+    found = json.loads(trecx("run", DATA / "golden_bundle_v1", *line))
+    assert found["accuracy"] == 1.0 and found["exactness"]["bit_exact"] is True
+    assert found["exit_rates"] == list(np.bincount(stops, minlength=3) / len(stops))
 
 
 def test_reports_and_evaluation(trecx, kws_bundle):
