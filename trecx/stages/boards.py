@@ -49,9 +49,7 @@ class BoardsReport:
             columns += ["needs flash", "needs RAM", "fits"]
             for row, need in zip(rows, self.needs, strict=True):
                 row += [kib(need.flash_bytes), kib(need.ram_bytes), "yes" if need.fits else "NO"]
-            blocks.append(
-                Note("Needs are constants and arena alone; code and stack come on top.")
-            )
+            blocks.append(Note("Needs are constants and arena alone; code and stack come on top."))
         table = Table(tuple(columns), tuple(map(tuple, rows)), frozenset({4, 5, 6, 7}))
         return Document(
             "Boards" if self.model is None else f"Boards for {self.model}",
