@@ -2,6 +2,7 @@
 
 import keras
 
+from trecx.exits.devices import loss_share
 from trecx.exits.graft import EarlyExitModel
 from trecx.exits.methods.method import Method
 from trecx.task import Recipe
@@ -16,7 +17,7 @@ class JointModel(keras.Model):
         loss = self.method.loss(target, outputs, self.exit_specs, self.progress)
         for regularisation in self.losses:
             loss = loss + regularisation
-        return loss
+        return loss * self.loss_share
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         outputs = y_pred if isinstance(y_pred, (list, tuple)) else [y_pred]
@@ -36,6 +37,7 @@ def joint_model(
     model.method = method
     model.exit_specs = network.exits
     model.class_count = classes
+    model.loss_share = loss_share()
     model.label_smoothing = recipe.label_smoothing
     model.progress = keras.Variable(0.0, trainable=False, name="progress", dtype="float32")
     model.exit_metrics = [

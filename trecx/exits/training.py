@@ -1,5 +1,6 @@
 """The training loop: epochs, checkpoints, resuming, logs."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -13,9 +14,12 @@ import keras
 import numpy as np
 
 from trecx.errors import DataError, InputError, ToolMissingError, TrainingError
-from trecx.exits import checkpoint
+from trecx.exits import checkpoint, devices
+from trecx.exits.checkpoint import Checkpoint
+from trecx.exits.graft import EarlyExitModel
 from trecx.exits.joint import JointModel, joint_model, output_names
 from trecx.exits.methods import make_method
+from trecx.exits.methods.method import Method
 from trecx.exits.trained import TrainedModel, predict, save_trained
 from trecx.files import write_atomic
 from trecx.task import DataSplits, Recipe, Samples, Task
@@ -47,6 +51,7 @@ def train(
     progress: Callable[[Progress], None] | None = None,
     base: keras.Model | None = None,
     tensorboard: bool = False,
+    all_devices: bool = False,
 ) -> TrainedModel:
     """Train `task`'s network by `recipe` and write the result to `run_dir`.
 
@@ -59,6 +64,8 @@ def train(
         progress: called after every batch.
         tensorboard: also write the figures of each epoch for TensorBoard, to
             `run_dir/tensorboard` (needs TensorFlow, whatever backend trains).
+        all_devices: share every batch among all accelerators of this machine; see
+            `trecx.exits.devices`.
 
     Raises:
         InputError, DataError: recipe or data do not fit the task, or the folder is in use.
@@ -68,50 +75,71 @@ def train(
     """
     run_dir = Path(run_dir)
     _check(recipe, data, run_dir, resume)
-    keras.utils.set_random_seed(seed)
-    method = make_method(recipe)
-    classes = len(data.labels)
-    base_digest = None if base is None else _digest(base)
-    if method.needs_trained_base and base is None:
-        raise InputError(
-            f"method {recipe.method!r} adds exits to a trained network: give one to start from"
-        )
-    network = method.graft(base if base is not None else task.build(classes), recipe.exits)
-    model = joint_model(network, method, recipe, classes)
-    variables = [*model.variables, *model.optimizer.variables]
-
-    identity = {**_identity(task, recipe, data, seed), "base": base_digest}
-    state = checkpoint.Checkpoint(identity)
-    if resume and (run_dir / CHECKPOINT_FILE).exists():
-        state = checkpoint.load(run_dir / CHECKPOINT_FILE, identity, variables)
-    clock = _Clock(recipe, len(data.train) // recipe.batch_size, state.epochs_done, progress)
-
     board = _TensorBoard(run_dir / "tensorboard" if tensorboard else None)
-    for epoch in range(state.epochs_done, recipe.epochs):
-        method.on_epoch_begin(network, epoch, recipe.epochs)
-        model.optimizer.learning_rate = recipe.learning_rate_at(epoch)
-        model.progress.assign(epoch / recipe.epochs)
-        figures = _train_epoch(model, data.train, recipe, seed, epoch, clock, run_dir)
-        figures |= _held_out_quality(model, method, data.calibration)
-        state.history.append({"epoch": epoch + 1, **figures})
-        state.epochs_done = epoch + 1
-        checkpoint.save(run_dir / CHECKPOINT_FILE, state, variables)
-        _write_log(run_dir / LOG_FILE, state.history)
-        board.add(state.history[-1])
-
+    with devices.all_devices() if all_devices else contextlib.nullcontext(1) as device_count:
+        if all_devices and base is not None:
+            base = _rebuilt(base)
+        identity = _identity(task, recipe, data, seed, base, device_count)
+        run = _build(task, recipe, len(data.labels), seed, base)
+        state = _resumed(run_dir, identity, run) if resume else Checkpoint(identity)
+        clock = _Clock(recipe, len(data.train) // recipe.batch_size, state.epochs_done, progress)
+        for epoch in range(state.epochs_done, recipe.epochs):
+            figures = _train_epoch(run, data.train, recipe, seed, epoch, clock, run_dir)
+            figures |= _held_out_quality(run, data.calibration)
+            state.history.append({"epoch": epoch + 1, **figures})
+            state.epochs_done = epoch + 1
+            checkpoint.save(run_dir / CHECKPOINT_FILE, state, run.variables)
+            _write_log(run_dir / LOG_FILE, state.history)
+            board.add(state.history[-1])
     trained = TrainedModel(
-        network.plain(),
+        run.network.plain(),
         task.name,
         tuple(data.labels),
         recipe,
         data.name,
         data.synthetic,
         seed,
-        method.exit_policy,
+        run.method.exit_policy,
         state.history,
     )
     save_trained(trained, run_dir)
     return trained
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is being trained; `variables` are all that a checkpoint must hold."""
+
+    method: Method
+    network: EarlyExitModel
+    model: JointModel
+
+    @property
+    def variables(self) -> list:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+
+def _build(task: Task, recipe: Recipe, classes: int, seed: int, base: keras.Model | None) -> _Run:
+    method = make_method(recipe)
+    if method.needs_trained_base and base is None:
+        raise InputError(
+            f"method {recipe.method!r} adds exits to a trained network: give one to start from"
+        )
+    keras.utils.set_random_seed(seed)
+    network = method.graft(base if base is not None else task.build(classes), recipe.exits)
+    return _Run(method, network, joint_model(network, method, recipe, classes))
+
+
+def _rebuilt(model: keras.Model) -> keras.Model:
+    """A copy whose variables live where new ones are created now."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _resumed(run_dir: Path, identity: dict[str, Any], run: _Run) -> Checkpoint:
+    path = run_dir / CHECKPOINT_FILE
+    return checkpoint.load(path, identity, run.variables) if path.exists() else Checkpoint(identity)
 
 
 class EpochBatches(keras.utils.PyDataset):
@@ -164,8 +192,12 @@ class _Clock(keras.callbacks.Callback):
 
 
 def _train_epoch(
-    model: JointModel, samples, recipe, seed, epoch: int, clock: _Clock, run_dir: Path
+    run: _Run, samples, recipe, seed, epoch: int, clock: _Clock, run_dir: Path
 ) -> dict[str, float]:
+    model = run.model
+    run.method.on_epoch_begin(run.network, epoch, recipe.epochs)
+    model.optimizer.learning_rate = recipe.learning_rate_at(epoch)
+    model.progress.assign(epoch / recipe.epochs)
     clock.epoch = epoch
     # PyTorch draws dropout from a global state that no checkpoint holds.
     keras.utils.set_random_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
@@ -194,22 +226,33 @@ def _not_finite(what: str, recipe: Recipe, epoch: int, run_dir: Path) -> Trainin
     )
 
 
-def _held_out_quality(model: JointModel, method, samples: Samples) -> dict[str, float]:
+def _held_out_quality(run: _Run, samples: Samples) -> dict[str, float]:
     """Quality of every output on samples that are not trained on (for the log only)."""
-    outputs = predict(model, samples)
+    outputs = predict(run.model, samples)
+    method, classes = run.method, run.model.class_count
     return {
-        f"calibration_{name}_{method.figure}": method.quality(output, samples, model.class_count)
+        f"calibration_{name}_{method.figure}": method.quality(output, samples, classes)
         for name, output in zip(output_names(len(outputs) - 1), outputs, strict=True)
     }
 
 
-def _identity(task: Task, recipe: Recipe, data: DataSplits, seed: int) -> dict[str, Any]:
+def _identity(
+    task: Task,
+    recipe: Recipe,
+    data: DataSplits,
+    seed: int,
+    base: keras.Model | None,
+    device_count: int,
+) -> dict[str, Any]:
+    """What must not change between a start and its resumption."""
     return {
         "task": task.name,
         "recipe": recipe.to_json(),
         "data": {"name": data.name, "train": len(data.train), "labels": list(data.labels)},
         "seed": seed,
+        "base": None if base is None else _digest(base),
         "backend": keras.backend.backend(),
+        "devices": device_count,
     }
 
 
