@@ -22,13 +22,13 @@ typedef struct {
 
 typedef struct trecx_model {
   const char *name;
-  const char *bundle_sha256;     /* of the bundle's manifest, hexadecimal */
+  const char *bundle_sha256; /* of the bundle's manifest, hexadecimal */
   uint32_t input_bytes;
-  uint32_t output_count;         /* int8 values of the final output */
-  uint32_t segment_count;        /* 1: no early exit */
-  uint32_t arena_bytes;          /* without the guard words */
-  uint8_t *guarded_arena;        /* guard words, arena, guard words */
-  int8_t *(*input)(void);        /* where the input lives inside the arena */
+  uint32_t output_count;  /* int8 values of the final output */
+  uint32_t segment_count; /* 1: no early exit */
+  uint32_t arena_bytes;   /* without the guard words */
+  uint8_t *guarded_arena; /* guard words, arena, guard words */
+  int8_t *(*input)(void); /* where the input lives inside the arena */
   int (*invoke)(const int8_t *input, trecx_result *result);
   /* Runs segment k; segment 0 reads `input`, later ones ignore it. Returns 1 when the exit policy
    * says to stop here (always at the last segment), 0 to go on, or a negative error. */
