@@ -57,12 +57,21 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
     try:
         yield work
         work.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(work, path)
+        _swap(work, path)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put a folder in the place of another. Two renames: a crash between them loses neither."""
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    try:
+        if path.exists():
+            os.replace(path, old)
+        os.replace(new, path)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _existing_parent(path: Path) -> Path:
