@@ -62,6 +62,7 @@ def test_patch_shapes():
         ((1, 9, 9, 8), 3, (3, 3), (1, 1), (2, 2), "SAME", RELU6),
         ((1, 9, 8, 5), 2, (2, 3), (3, 2), (2, 3), "SAME", NONE),
         ((1, 6, 4, 24), 2, (1, 1), (1, 1), (1, 1), Padding(1, 1, 2, 2), NONE),
+        ((1, 3, 4, 24), 2, (1, 1), (2, 2), (1, 1), Padding(0, 2, 0, 1), NONE),
         ((1, 9, 4, 8), 2, (2, 2), (5, 3), (1, 1), "VALID", RELU),
     ]
     graphs = [
@@ -71,6 +72,22 @@ def test_patch_shapes():
         )
         for shape, filters, kernel, stride, dilation, padding, activation in shapes
     ]  # fmt: skip
+    check_scheme(MveConv2DPatch(), graphs, rng)
+
+
+@pytest.mark.parametrize("activation", [NONE, RELU])
+def test_patch_lengths_and_counts(activation):
+    """Filters of 2 to 19 chunks; groups with 0 to 3 patches beyond whole blocks of four."""
+    rng = np.random.default_rng(7)
+    graphs = [
+        conv_2d(rng, (1, 3, 3 + chunks % 4, 16 * chunks), 2, (1, 1), activation=activation)
+        for chunks in (2, 3, 4, 5, 8, 9, 10, 16, 17, 19)
+    ]
+    graphs += [
+        conv_2d(rng, (1, 1, pixels, 48), 4, (1, 1), activation=activation)
+        for pixels in range(1, 12)
+    ]
+    graphs += [conv_2d(rng, (1, 4, 4, 32), n, (1, 1), activation=activation) for n in (2, 36, 38)]
     check_scheme(MveConv2DPatch(), graphs, rng)
 
 

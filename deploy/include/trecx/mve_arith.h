@@ -73,6 +73,9 @@
   "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "q0", "q1", "q2", \
       "q3", "q4", "q5", "q6", "q7", "cc", "memory"
 
+/* For what runs around the assembly loops: it takes little time, so "cold", small code. */
+#define TRECX_MVE_FRAME static __attribute__((noinline, cold))
+
 static inline int32_t trecx_mve_round_up(int32_t value, int32_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }

@@ -10,16 +10,17 @@ typedef struct {
 } window;
 
 /* Sum / count, rounded to nearest, ties away from zero. The division is a multiplication by
- * reciprocal = ceil(2^32 / count): exact, as (|sum| + count / 2) * count < 2^32. count is at least
- * 2. */
-static inline int8x16_t mean(int16x8_t sum, int32_t count, uint32_t reciprocal) {
+ * reciprocal = ceil(2^32 / count), which is exact for 16-bit sums; count = 1 has none, and 0 stands
+ * for it. */
+static __attribute__((noinline)) int16x8_t mean(int16x8_t sum, int32_t count, uint32_t reciprocal) {
   const uint16x8_t magnitude = vreinterpretq_u16_s16(vabsq_s16(sum));
   const uint16x8_t raised = vaddq_n_u16(magnitude, (uint16_t)(count / 2));
   const uint32x4_t factor = vdupq_n_u32(reciprocal);
   const uint32x4_t even = vmulhq_u32(vmovlbq_u16(raised), factor);
   const uint32x4_t odd = vmulhq_u32(vmovltq_u16(raised), factor);
   const int16x8_t mean = vreinterpretq_s16_u16(vmovntq_u32(vreinterpretq_u16_u32(even), odd));
-  return vreinterpretq_s8_s16(vnegq_m_s16(mean, mean, vcmpltq_n_s16(sum, 0)));
+  if (reciprocal == 0) return sum;
+  return vnegq_m_s16(mean, mean, vcmpltq_n_s16(sum, 0));
 }
 
 /* 32 channels. */
@@ -36,16 +37,10 @@ static void pool_32(const window *w, int32_t count, uint32_t reciprocal, int8_t 
       at += step;
     }
   }
-  if (count > 1) {
-    a = vreinterpretq_s16_s8(mean(a, count, reciprocal));
-    b = vreinterpretq_s16_s8(mean(b, count, reciprocal));
-    c = vreinterpretq_s16_s8(mean(c, count, reciprocal));
-    d = vreinterpretq_s16_s8(mean(d, count, reciprocal));
-  }
-  vstrbq_s16(output, a);
-  vstrbq_s16(output + 8, b);
-  vstrbq_s16(output + 16, c);
-  vstrbq_s16(output + 24, d);
+  vstrbq_s16(output, mean(a, count, reciprocal));
+  vstrbq_s16(output + 8, mean(b, count, reciprocal));
+  vstrbq_s16(output + 16, mean(c, count, reciprocal));
+  vstrbq_s16(output + 24, mean(d, count, reciprocal));
 }
 
 /* Up to eight channels. */
@@ -60,8 +55,7 @@ static void pool_8(const window *w, int32_t count, uint32_t reciprocal, int8_t *
       at += w->channels;
     }
   }
-  if (count > 1) sum = vreinterpretq_s16_s8(mean(sum, count, reciprocal));
-  vstrbq_p_s16(output, sum, lanes);
+  vstrbq_p_s16(output, mean(sum, count, reciprocal), lanes);
 }
 
 static void pool_pixel(window w, int8_t *output) {

@@ -306,9 +306,8 @@ static void run_by_tile(row *work, const ring *r, const trecx_conv2d_s8_mve_3x3_
   set_channels(work, channels);
 }
 
-static __attribute__((noinline)) void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_params *p,
-                                                 const int8_t *input, int8_t *output, void *scratch,
-                                                 int32_t stride, void (*run)(row *)) {
+TRECX_MVE_FRAME void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_params *p, const int8_t *input,
+                                int8_t *output, void *scratch, int32_t stride, void (*run)(row *)) {
   const int32_t chunks = p->input_channels / 16;
   const int32_t channels = p->output_channels, width = p->output_width;
   const int32_t reach = (trecx_mve_round_up(width, 4) - 1) * stride + 3;

@@ -160,10 +160,9 @@ static void run_blocks(product *work, const int8_t *pixels, int32_t step, int32_
 }
 
 /* load_bytes: what is read of each pixel. */
-static __attribute__((noinline)) void conv2d_narrow(const trecx_conv2d_s8_mve_narrow_params *p,
-                                                    const int8_t *input, int8_t *output,
-                                                    void *scratch, int32_t load_bytes,
-                                                    void (*multiply_blocks)(product *)) {
+TRECX_MVE_FRAME void conv2d_narrow(const trecx_conv2d_s8_mve_narrow_params *p, const int8_t *input,
+                                   int8_t *output, void *scratch, int32_t load_bytes,
+                                   void (*multiply_blocks)(product *)) {
   static const uint32_t bias_factors[2] = BIAS_FACTORS;
   const int32_t step = p->pixel_step, channels = p->output_channels;
   const int32_t padded_channels = trecx_mve_round_up(channels, 4);

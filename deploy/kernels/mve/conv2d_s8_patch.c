@@ -79,22 +79,21 @@ typedef struct {
   "vmladava.s8 r4, q6, q4 \n"                \
   "vmladava.s8 r12, q7, q4 \n"
 
-/* Streamed chunks with the distance of their weights from the end of the record. More of them, or
- * the correction of ties, take a loop. */
-#define UNROLLED 6
-#define UNROLL(CHUNK)                           \
-  ".irp behind, 192, 160, 128, 96, 64, 32 \n"   \
-  CHUNK("[r3, #-\\behind]", "[r3, #16-\\behind]") \
-  ".endr \n"
+/* The chunks that are streamed without a loop, by the distance of their weights from the end of the
+ * record. Longer filters, and the correction of ties, take the loop. Few patches have long filters,
+ * as a rule: 14 chunks for blocks of three (256 channels), 6 for blocks of four. */
+#define UNROLL_6 ".irp behind, 192, 160, 128, 96, 64, 32 \n"
+#define UNROLL_14                                                                        \
+  ".irp behind, 448, 416, 384, 352, 320, 288, 256, 224, 192, 160, 128, 96, 64, 32 \n"
 
 /* Where a block goes on after its resident chunks: in the unrolled code, or in the loop. */
-#define ENTRY(unrolled_end, chunk_bytes, loop)  \
+#define ENTRY(unrolled, unrolled_end, chunk_bytes, loop)  \
   "ldr r0, [r9, %[streamed]] \n"                \
   "ldr r1, [r9, %[correct_ties]] \n"            \
   "adr.w r11, " unrolled_end " \n"              \
   "mov r2, " chunk_bytes " \n"                  \
   "mls r11, r0, r2, r11 \n"                     \
-  "cmp r0, %[unrolled] \n"                      \
+  "cmp r0, " unrolled " \n"                      \
   "bgt 8f \n"                                   \
   "cbz r1, 9f \n"                               \
   "8: adr.w r11, " loop " \n"                   \
@@ -171,16 +170,16 @@ typedef struct {
 #define FIELDS                                                                          \
   FIELD(offsets), FIELD(short_offsets), FIELD(wide_offsets), FIELD(short_step),         \
   FIELD(short_blocks), FIELD(patches), FIELD(weight_bytes), FIELD(packed),              \
-  FIELD(packed_end), FIELD(streamed), FIELD(correct_ties), [unrolled] "i"(UNROLLED)
+  FIELD(packed_end), FIELD(streamed), FIELD(correct_ties)
 
 /* Any number of chunks from 2 on, at least one block. r1: patches; r3: the pair's requantisation,
  * where its weights end; r5: output; r7: blocks left; r9: work; r11: where a block goes on. */
-#define PRODUCT(name, COUNT, RESIDENT, CHUNK, chunk_bytes, DONE, offsets)                 \
+#define PRODUCT(name, COUNT, RESIDENT, UNROLL, unrolled, CHUNK, chunk_bytes, DONE, offsets) \
   static __attribute__((noinline)) void name(product *work) {                             \
     register product *r9 __asm__("r9") = work;                                            \
     __asm__ volatile(                                                                     \
         "push {r7} \n"                                                                    \
-        ENTRY("30f", chunk_bytes, "40f")                                                  \
+        ENTRY(unrolled, "30f", chunk_bytes, "40f")                                        \
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
         COUNT                                                                             \
@@ -188,7 +187,9 @@ typedef struct {
         RESIDENT                                                                          \
         "bx r11 \n"                                                                       \
         ".balign 4 \n"                                                                    \
-        UNROLL(CHUNK)                                                                     \
+        UNROLL                                                                            \
+        CHUNK("[r3, #-\\behind]", "[r3, #16-\\behind]")                                   \
+        ".endr \n"                                                                        \
         "30: \n"                                                                          \
         DONE                                                                              \
         TRECX_MVE_BLOCK_SCALE                                                             \
@@ -280,11 +281,12 @@ typedef struct {
   RESIDENT_CHUNKS("r2", "r10")   \
   RESIDENT_CHUNKS("r4", "r12")
 
-PRODUCT(multiply, "", RESIDENT_BLOCK, STREAMED_CHUNK, "#56", BLOCK_DONE, "offsets")
+PRODUCT(multiply, "", RESIDENT_BLOCK, UNROLL_6, "#6", STREAMED_CHUNK, "#56", BLOCK_DONE,
+        "offsets")
 
 /* Blocks of three; work->patches points to the first. */
-PRODUCT(multiply_short, "ldr r7, [r9, %[short_blocks]] \n", RESIDENT_SHORT_BLOCK, SHORT_CHUNK,
-        "#44", SHORT_BLOCK_DONE, "short_offsets")
+PRODUCT(multiply_short, "ldr r7, [r9, %[short_blocks]] \n", RESIDENT_SHORT_BLOCK, UNROLL_14, "#14",
+        SHORT_CHUNK, "#44", SHORT_BLOCK_DONE, "short_offsets")
 
 NARROW_PRODUCT(multiply_narrow, TRECX_MVE_BLOCK_SCALE_TIES)
 NARROW_PRODUCT(multiply_narrow_relu, TRECX_MVE_BLOCK_SCALE)

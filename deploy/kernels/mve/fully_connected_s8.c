@@ -176,9 +176,9 @@ static void run_units(dense *work, int8_t *output, int32_t units, void (*run_gro
   run_groups(work);
 }
 
-static __attribute__((noinline)) void fully_connected(const trecx_fully_connected_s8_mve_params *p,
-                                                      const int8_t *input, int8_t *output,
-                                                      void *scratch, void (*run_groups)(dense *)) {
+TRECX_MVE_FRAME void fully_connected(const trecx_fully_connected_s8_mve_params *p,
+                                     const int8_t *input, int8_t *output, void *scratch,
+                                     void (*run_groups)(dense *)) {
   const int32_t vectors = (p->inputs + 15) / 16;
   const int32_t streamed = vectors > 4 ? vectors - 4 : 0;
   const int32_t whole = p->units & ~7;

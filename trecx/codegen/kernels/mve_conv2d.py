@@ -67,7 +67,7 @@ class MveConv2D3x3(MveChoice):
             return f"stride {op.attrs.stride}; strides of 1 and 2 are supported"
         if max(padding.top, padding.left) > 2:
             return "more than two pixels of padding"
-        return left_shift(op)
+        return too_many_channels(op) or left_shift(op)
 
     def lower(self, op: Operator) -> list[Step]:
         source = op.inputs[0]
@@ -142,6 +142,14 @@ class MveConv2D3x3(MveChoice):
         return out_height * row + staging + clamp_instructions(op)
 
 
+def too_many_channels(op: Operator) -> str | None:
+    """The outputs of four pixels are scattered by 16-bit offsets."""
+    channels = op.output.shape[3]
+    if 4 * channels <= 2**16:
+        return None
+    return f"{channels} output channels are more than {2**14}"
+
+
 def smallest_tile(pixels: int, channels: int) -> int:
     """Bytes of the scratch tile for blocks that must not be written directly."""
     return 8 * -(-channels // 2) if pixels % 4 or channels % 2 else 0
@@ -165,7 +173,7 @@ class MveConv2DPatch(MveChoice):
     def misfit(self, op: Operator) -> str | None:
         if op.inputs[1].shape[3] != op.inputs[0].shape[3]:
             return "the convolution is grouped"
-        return left_shift(op)
+        return too_many_channels(op) or left_shift(op)
 
     def lower(self, op: Operator) -> list[Step]:
         source, weights = op.inputs[0], op.inputs[1]
@@ -232,27 +240,68 @@ class MveConv2DPatch(MveChoice):
 
     @staticmethod
     def _instructions(op: Operator, chunks: int, group: int) -> int:
-        _, out_height, out_width, out_channels = op.output.shape
-        pixels = out_height * out_width
-        block = 24 + 1 + 14 * (chunks - 2) + (22 if corrects_ties(op) else 20)
-        if chunks > 17:
-            block += 2 * chunks + 7
-        calls = -(-pixels // group) + (1 if pixels % 4 else 0)
-        product = -(-out_channels // 2) * (-(-pixels // 4) * block + 22 * calls) + 120 * calls
-        if is_pointwise(op):
-            return product + pixels * (16 + 3 * chunks) + clamp_instructions(op)
-        kernel_height, kernel_width, channels = op.inputs[1].shape[1:]
-        if chunks == 2 and (kernel_height, kernel_width, channels) == (3, 3, 3):
-            window = 12
-        else:
-            window = kernel_height * (12 + 5 * -(-kernel_width * channels // LANES)) + 4 * chunks
-        rows = out_height * kernel_height * (12 + op.inputs[0].shape[2] * channels // 2)
-        return product + pixels * window + rows + clamp_instructions(op)
+        pixels = op.output.shape[1] * op.output.shape[2]
+        ends = group_ends(pixels, group)
+        counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+        product = sum(_product_instructions(op, chunks, count) for count in counts)
+        return product + _staging_instructions(op, chunks, counts) + clamp_instructions(op)
+
+
+def _product_instructions(op: Operator, chunks: int, patches: int) -> int:
+    """Of one group of staged patches."""
+    channels, ties = op.output.shape[3], corrects_ties(op)
+    pairs = -(-channels // 2)
+    if chunks == 2:
+        by_two = patches % 8 == 0 and channels <= 36 and not ties
+        block = 41 if by_two else 45 if ties else 43
+        return pairs * (-(-patches // 4) * block + 19) + 70
+    in_threes = 3 * (-patches % 4)
+    if patches < in_threes or channels % 2:
+        in_threes = 0
+    calls = 1 + (in_threes > 0)
+    streamed, short = 14 * (chunks - 2) + 25, 11 * (chunks - 2) + 21
+    if chunks > 8 or ties:
+        streamed += chunks + 10
+    if chunks > 16 or ties:
+        short += chunks + 10
+    epilogue = 22 if ties else 20
+    fours = -(-(patches - in_threes) // 4) * (streamed + epilogue)
+    threes = in_threes // 3 * (short + epilogue)
+    return pairs * (fours + threes + 19 * calls) + 70 * calls
+
+
+def _staging_instructions(op: Operator, chunks: int, counts: list[int]) -> int:
+    """Of all groups; counts: their patches."""
+    pixels = sum(counts)
+    kernel_height, kernel_width, channels = op.inputs[1].shape[1:]
+    if is_pointwise(op):
+        if max(op.attrs.stride) > 1 or channels % LANES:
+            return pixels * (28 + 7 * chunks)
+        if chunks == 2:
+            return 6 * pixels + 60 * len(counts)
+        left_over = sum(-3 * count % 12 for count in counts)
+        return pixels * (7 * chunks // 2 + 2) + left_over * 8 * chunks + 30 * chunks * len(counts)
+    if (kernel_height, kernel_width, channels) == (3, 3, 3):
+        window = 7
+    elif (kernel_width * channels) % 2 == 0 and op.attrs.stride[1] * channels % 2 == 0:
+        window = 22 + 5 * chunks
+    else:
+        window = kernel_height * (12 + 5 * -(-kernel_width * channels // LANES)) + 12 * chunks
+    line = 3 * -(-op.inputs[0].shape[2] * channels // LANES)
+    row = kernel_height * (line + 8) + 80
+    return pixels * window + op.output.shape[1] * row + 60 * len(counts) + 200
 
 
 def is_pointwise(op: Operator) -> bool:
+    """1x1, every output pixel from a pixel of the input."""
+    inside = all(
+        (out - 1) * stride < size
+        for out, stride, size in zip(
+            op.output.shape[1:3], op.attrs.stride, op.inputs[0].shape[1:3], strict=True
+        )
+    )
     padding = op.attrs.padding
-    return op.inputs[1].shape[1:3] == (1, 1) and padding.top == padding.left == 0
+    return inside and op.inputs[1].shape[1:3] == (1, 1) and padding.top == padding.left == 0
 
 
 def padded_vectors(op: Operator, vectors: int) -> np.ndarray:
