@@ -70,7 +70,7 @@ class ComparisonReport:
         )
         blocks: list[Block] = [facts, *self.benefit.document().blocks, self._training_table()]
         if self.overthinking:
-            blocks.append(self._overthinking_table())
+            blocks += [self._overthinking_table(), OVERTHINKING]
         blocks += [Note(note) for note in self.notes]
         return Document(f"Exit methods on {self.task}", tuple(blocks))
 
@@ -98,14 +98,15 @@ class ComparisonReport:
             oracle = f"{percent(a.oracle_accuracy.value, 2)} for {percent(1 - a.oracle_reduction)}"
             rows.append((name, interval(a.overthought), *cells, oracle))
         columns = ("method", "overthought", *MITIGATIONS, "oracle")
-        title = (
-            "Overthinking: an exit right, the full depth wrong; samples that a mitigation "
-            "recovers, breaks, and its accuracy against the full depth; the oracle's accuracy "
-            "and cost"
-        )
-        return Table(columns, tuple(rows), frozenset(range(1, 6)), title)
+        return Table(columns, tuple(rows), frozenset(range(1, 6)), "Overthinking")
 
 
+OVERTHINKING = Note(
+    "Overthought: an exit is right and the full depth is wrong. Of a mitigation: samples that it "
+    "recovers (+) and breaks (-), and its accuracy minus that of the full depth, in points; exit "
+    "assistance is measured against the network trained without it. Oracle: accuracy and cost of "
+    "stopping at the first exit that is right."
+)
 MITIGATIONS = ("calibrated exit", "both outputs at the end", "exit assistance")
 
 
