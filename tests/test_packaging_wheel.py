@@ -166,6 +166,14 @@ def test_run_is_exact(trecx, tmp_path, kws_bundle, target):
     assert all(0 < rate < 1 for rate in found["exit_rates"])
 
 
+def test_run_without_a_compiler(trecx, tmp_path, kws_bundle):
+    np.save(tmp_path / "x.npy", input_patterns(read_bundle(kws_bundle).graphs()[0], 12))
+    line = ["run", kws_bundle, "--input", "x.npy", "--json", "--quiet", "--target"]
+    ours, theirs = (json.loads(trecx(*line, target)) for target in ("host", "host-tflite"))
+    assert theirs["target"] == "host-tflite"
+    assert theirs["exit_rates"] == ours["exit_rates"]
+
+
 @pytest.mark.parametrize("target", ["host", "mps2-an386"])
 def test_golden_bundle_gives_its_answers(trecx, tmp_path, target):
     """A bundle of three segments that an earlier version wrote."""
