@@ -81,10 +81,12 @@ def test_int8_batch_one_per_channel(network):
     assert scales
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_every_task_converts_to_known_operators(name):
+@pytest.mark.parametrize(
+    ("name", "recipe"), [*((name, "demo") for name in TASKS), ("kws", "tower"), ("ic", "tower")]
+)
+def test_every_task_converts_to_known_operators(name, recipe):
     task = TASKS[name]
-    recipe = task.recipe("demo")
+    recipe = task.recipe(recipe)
     model = task.build(len(task.labels))
     if recipe.exits:
         model = plain_copy(add_exits(model, recipe.exits).model)
