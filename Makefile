@@ -39,7 +39,8 @@ test: setup lint
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	@echo clang-format of $(words $(C_FILES)) C files
+	@$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 
 format: $(STAMP)
 	$(BIN)/ruff format .
