@@ -1,9 +1,11 @@
 """Recipes of every method on every network, and names that are no methods."""
 
+import dataclasses
 import json
 
 import pytest
 
+from tests.support import tiny_task
 from trecx.errors import InputError
 from trecx.stages.comparing import Terms, train_and_compare
 from trecx.stages.data import DataChoice
@@ -65,6 +67,28 @@ def test_a_template_gives_its_schedule(task, network):
         assert (recipe.epochs, recipe.learning_rate) == (demo.epochs, demo.learning_rate)
     assert method_recipe(task, "t-recx-no-ev", template="demo").exits[0].assist is None
     assert method_recipe(task, "t-recx", template="demo").exits == demo.exits
+
+
+def test_a_recipe_of_the_task_keeps_its_exits_under_another_schedule(task, network):
+    demo = task.recipe("demo")
+    for name in set(task.recipes) - {"base", "demo"}:
+        source, recipe = task.recipes[name], method_recipe(task, name, template="demo")
+        assert (recipe.method, recipe.exits) == (source.method, source.exits)
+        assert (recipe.name, recipe.schedule) == (name, demo.schedule)
+        assert (recipe.epochs, recipe.augmentation) == (demo.epochs, demo.augmentation)
+
+
+def test_t_recx_needs_a_recipe_of_the_task():
+    task = find_task("kws")
+    bare = dataclasses.replace(task, recipes={"mine": task.recipe("base")}, default_recipe="mine")
+    assert known_names(bare)[:2] == ["base", "eenet"]
+    with pytest.raises(InputError, match="unknown method 't-recx'"):
+        method_recipe(bare, "t-recx")
+    tiny = tiny_task.TASK
+    assert method_recipe(tiny, "t-recx").exits == tiny_task.RECIPE.exits
+    blind = method_recipe(tiny, "t-recx-no-ev")
+    assert [spec.assist for spec in blind.exits] == [None] and blind.name == "t-recx-no-ev"
+    assert method_recipe(tiny, "base").exits == ()
 
 
 def test_pteenet_has_a_convolution_as_wide_as_its_map(task, network):

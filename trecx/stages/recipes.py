@@ -61,8 +61,9 @@ def method_recipe(
 ) -> Recipe:
     """The recipe called `name`: a recipe of the task, a method, or a .json file of a recipe.
 
-    template: recipe of the task whose data handling and schedule the method takes over [its
-        default]; a recipe of the task keeps its own. All run for the same number of epochs.
+    template: recipe of the task whose data handling and schedule all methods take over. Without
+        one it is the task's default, but its other recipes keep their own. All run for the same
+        number of epochs.
     network: the Keras model that gets the exits [a new one of the task].
 
     Raises InputError for an unknown name, or a network without a place for the exits.
@@ -71,14 +72,15 @@ def method_recipe(
     epochs = epochs or pattern.epochs
     if name.endswith(".json"):
         return read_recipe(Path(name)).stretched(epochs)
-    if template in (None, task.default_recipe) and name in task.recipes:
+    if template is None and name in task.recipes:
         return task.recipes[name].stretched(epochs)
     return _derived(task, name, pattern, network).stretched(epochs)
 
 
 def known_names(task: Task) -> list[str]:
     """What `method_recipe` accepts for a task, recipe files apart."""
-    return list(dict.fromkeys(["base", "t-recx", "t-recx-no-ev", *LAYOUTS, *task.recipes]))
+    own = ["t-recx", "t-recx-no-ev"] if task.recipe().method == "t-recx" else []
+    return list(dict.fromkeys(["base", *own, *LAYOUTS, *task.recipes]))
 
 
 def load_network(model_file: Path):
@@ -154,8 +156,10 @@ def _derived(task: Task, name: str, pattern: Recipe, network: Any) -> Recipe:
     """The recipe of a method, with the data handling and schedule of `pattern`."""
     if name == "base":
         return dataclasses.replace(pattern, name=name, method="base", exits=(), method_options={})
-    if name in ("t-recx", "t-recx-no-ev"):
-        return _t_recx(task, name, pattern)
+    if name in task.recipes:
+        return _with_exits_of(task.recipes[name], name, pattern)
+    if name in ("t-recx", "t-recx-no-ev") and pattern.method == "t-recx":
+        return _t_recx(name, pattern)
     if name not in LAYOUTS:
         known = known_names(task)
         raise InputError(f"unknown method {name!r} for task {task.name!r}; {nearest(name, known)}")
@@ -170,16 +174,21 @@ def _derived(task: Task, name: str, pattern: Recipe, network: Any) -> Recipe:
     )
 
 
-def _t_recx(task: Task, name: str, pattern: Recipe) -> Recipe:
-    """T-RecX's exit as the task (or the pattern) has it, with or without assistance."""
-    source = pattern if pattern.method == "t-recx" else task.recipes.get("t-recx")
-    if source is None:
-        raise InputError(f"task {task.name!r} has no recipe for T-RecX: give one as a .json file")
-    exits = source.exits
+def _t_recx(name: str, pattern: Recipe) -> Recipe:
+    """A recipe that is T-RecX's already, with or without assistance."""
+    exits = pattern.exits
     if name == "t-recx-no-ev":
         exits = tuple(dataclasses.replace(e, assist=None, assist_options={}) for e in exits)
+    return dataclasses.replace(pattern, name=name, exits=exits)
+
+
+def _with_exits_of(source: Recipe, name: str, pattern: Recipe) -> Recipe:
     return dataclasses.replace(
-        pattern, name=name, method="t-recx", exits=exits, method_options=source.method_options
+        pattern,
+        name=name,
+        method=source.method,
+        exits=source.exits,
+        method_options=source.method_options,
     )
 
 
