@@ -70,6 +70,15 @@ def chosen_shapes(rng):
     yield depthwise_conv_2d(rng, (1, 6, 6, 8), (2, 2), stride=(2, 2), activation=relu)
     yield depthwise_conv_2d(rng, (1, 6, 9, 8), (3, 3), padding=Padding(2, 3, 2, 1))
     yield depthwise_conv_2d(rng, (1, 6, 9, 8), (3, 3), padding=Padding(4, 0, 3, 1))
+    for size, channels, out_channels in (
+        ((4, 4), 4, 2), ((8, 8), 16, 16), ((4, 12), 8, 6), ((8, 16), 64, 4), ((12, 8), 20, 2),
+    ):  # fmt: skip
+        for padding in ("SAME", Padding(2, 0, 0, 2)):
+            activation = relu if padding == "SAME" else none
+            yield conv_2d(
+                rng, (1, *size, channels), out_channels, (3, 3), padding=padding,
+                activation=activation,
+            )  # fmt: skip
     for _ in range(6):
         x = activation_tensor(rng, (1, 2))
         y = activation_tensor(rng, (1, 2), "output", QuantParams.per_tensor(1 / 256, -128))
@@ -90,6 +99,40 @@ def chosen_shapes(rng):
             yield conv_2d(rng, shape, out_channels, (1, 1), activation=activation)
 
 
+def switched_off(rng):
+    """Layers like those of trained networks, some of whose channels hardly depend on the input.
+
+    Their weights have scales near zero; the bias is as large as ever, so as an integer it is huge,
+    up to TFLite's limit, or it lies where the output changes just once over all inputs.
+    """
+    makers = (
+        lambda act: conv_2d(rng, (1, 4, 4, 8), 12, (3, 3), activation=act),
+        lambda act: conv_2d(rng, (1, 3, 4, 8), 12, (1, 1), activation=act),
+        lambda act: conv_2d(rng, (1, 3, 4, 16), 12, (1, 1), activation=act),
+        lambda act: depthwise_conv_2d(rng, (1, 5, 7, 12), (3, 3), activation=act),
+    )
+    for maker in makers:
+        for activation in (Activation.RELU, Activation.NONE, Activation.RELU6):
+            for factor in (1e-2, 1e-4, 1e-6, 1e-12):
+                graph = maker(activation)
+                _switch_off(rng, graph.operators[0], factor)
+                yield graph
+
+
+def _switch_off(rng, op, factor):
+    weights, bias = op.inputs[1:]
+    if weights.quant.is_per_tensor:
+        return
+    off = rng.random(weights.quant.scale.size) < 0.5
+    weights.quant.scale[off] *= np.float32(factor)
+    sums = bias.data.astype(np.float64) / np.where(off, factor, 1)
+    steps = op.output.scale / (op.inputs[0].scale * weights.quant.scale.astype(np.float64))
+    # Half of them where the output is about to change.
+    edge = off & (rng.random(off.size) < 0.5)
+    sums = np.where(edge, np.floor(rng.integers(-20, 60, off.size) + 0.5) * steps, sums)
+    bias.data[:] = np.clip(sums, -(2**30), 2**30).astype(np.int32)
+
+
 def farther_overlaps(case):
     """The declared overlaps at the smallest distance, and some bytes farther apart."""
     for variant in overlap_cases(case):
@@ -105,7 +148,7 @@ def operators():
     rng = np.random.default_rng(20)
     kinds = sorted({kind for choice in SCHEMES for kind in choice.kinds})
     graphs = [random_graph(k, rng, hard=i % 4 == 3) for k in kinds for i in range(RANDOM_GRAPHS)]
-    graphs += chosen_shapes(rng)
+    graphs += [*chosen_shapes(rng), *switched_off(rng)]
     found = []
     for graph in graphs:
         data = random_inputs(graph, rng, samples=4)

@@ -46,9 +46,13 @@ class Constants:
 
 @dataclass(frozen=True)
 class Form:
-    """A form of requantisation. fast_shift: E, or 0 for the general form."""
+    """A form of requantisation.
+
+    fast_shift: E, or 0 for the general form. largest: of d in the fast form.
+    """
 
     fast_shift: int
+    largest: int = 7
 
     @property
     def least_shift(self) -> int:
@@ -61,7 +65,7 @@ class Form:
 
     def allows(self, shift: int) -> bool:
         if self.fast_shift:
-            return 1 <= shift <= 7
+            return 1 <= shift <= self.largest
         return 0 <= shift < GENERAL_LARGEST_SHIFT
 
     def offset(self, zero_point: int, shift: int) -> int:
@@ -165,12 +169,13 @@ def keeps_negatives(op: Operator) -> bool:
     return activation_range(op.attrs.activation, op.output.quant)[0] < op.output.zero_point
 
 
-def pack_channels(op: Operator, fast_shift: int) -> Channels | str:
+def pack_channels(op: Operator, fast_shift: int, largest: int = 7) -> Channels | str:
     """The channels of a layer in the best form, or why none can hold them.
 
-    fast_shift: E of the kernel's fast form.
+    fast_shift: E of the kernel's fast form; largest: d that it allows.
     """
-    forms = [Form(0)] if keeps_negatives(op) else [Form(fast_shift), Form(0)]
+    fast = Form(fast_shift, largest)
+    forms = [Form(0)] if keeps_negatives(op) else [fast, Form(0)]
     packed = [_pack(op, form) for form in forms]
     possible = [p for p in packed if isinstance(p, Channels)]
     if not possible:
@@ -293,7 +298,7 @@ def _constant(channels: Channels, c: _Channel) -> Constants | None:
     first, last = (int(v) for v in c.reference(np.array([c.low, c.high])))
     if first != last:
         return None
-    form, shift = channels.form, channels.least_shift + PACKED_SHIFTS // 2
+    form, shift = channels.form, channels.least_shift + 3
     multiplier = device_multiplier(ONE, channels.ratio)
     right = form.shift_of(shift) if form.fast_shift else shift + 1
     bias = round((first - c.zero_point) * 2 ** (31 + right) / multiplier)
@@ -366,7 +371,7 @@ def _candidates(form: Form, c: _Channel, tries: int = 4096, kept: int = 32):
 def _slopes(form: Form, slope: float):
     """(shift, units of the offset in an output step, multiplier) that give the slope."""
     if form.fast_shift:
-        for d in range(1, 8):
+        for d in range(1, form.largest + 1):
             yield d, 1 << form.fast_shift, round(slope * 2.0 ** (form.fast_shift + 31 - d))
     else:
         for right in range(GENERAL_LARGEST_SHIFT, 0, -1):

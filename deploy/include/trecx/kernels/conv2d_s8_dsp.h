@@ -77,4 +77,48 @@ typedef struct {
 void trecx_conv2d_1x1_s8_eight(const trecx_conv2d_1x1_s8_eight_params *params, const int8_t *input,
                                int8_t *output, void *scratch);
 
+/* 3x3 kernel, stride 1, by Winograd's F(4x4, 3x3) in exact integers.
+ *
+ *   input   [input_height][input_width][input_channels]
+ *   output  [output_height][output_width][output_channels]
+ *
+ * A tile of 4x4 outputs comes from 6x6 inputs D and a 3x3 filter G by way of 36 points:
+ * A^T ((B^T D B) * (C G C^T)) A with
+ *
+ *   B^T =  4  0 -5  0  1  0    C =  3  0  0    A^T = 2  4  4  1  1  0
+ *          0 -4 -4  1  1  0        -1 -1 -1          0  4 -4  2 -2  0
+ *          0  4 -4 -1  1  0        -1  1 -1          0  4  4  4  4  0
+ *          0 -2 -1  2  1  0         1  2  4          0  4 -4  8 -8  8
+ *          0  2 -1 -2  1  0         1 -2  4
+ *          0  4  0 -5  0  1         0  0  3
+ *
+ * which is the usual form with the fractions multiplied out: 576 times the outputs. Products and
+ * sums may wrap: the multiplication by the inverse of 9 modulo 2^32 leaves 64 times the outputs,
+ * which fit. Transformed inputs (their zero point moved to -128, so that they are not negative) and
+ * transformed weights fit 16 bits.
+ *
+ * weights: for each pair of filters and each point (column by column) two start values, then
+ *   [input_channels / 4][2 words of lanes: channels (0, 2), (1, 3)][2 filters]. A start value takes
+ *   off what TRECX_WINOGRAD4_LANE_OFFSET adds; at the point (1, 1) it holds 36 times the bias, too.
+ * output_height, output_width: multiples of 4. input_channels: a multiple of 4, at most 64.
+ * output_channels: even. constants: the fast form with d at most 5, or the general one; the biases
+ *   are not used.
+ * row_bytes: (output_width + 2) * input_channels.
+ *
+ * scratch: output_channels * 16, 720 bytes, output_width rounded up to a multiple of 8 times
+ * 18 * input_channels, 6 * row_bytes. */
+typedef struct {
+  const uint32_t *weights;
+  trecx_dsp_channels constants;
+  int32_t row_bytes;
+  int16_t input_height, input_width, input_channels;
+  int16_t output_height, output_width, output_channels;
+  int16_t pad_top, pad_left;
+  int16_t input_zero_point;
+  int16_t activation_min, activation_max;
+} trecx_conv2d_s8_winograd4_params;
+
+void trecx_conv2d_s8_winograd4(const trecx_conv2d_s8_winograd4_params *params, const int8_t *input,
+                               int8_t *output, void *scratch);
+
 #endif
