@@ -46,6 +46,8 @@ def test_patch_shapes():
     shapes = [
         # input, filters, kernel, stride, dilation, padding, activation
         ((1, 5, 5, 64), 4, (1, 1), (1, 1), (1, 1), "SAME", RELU),
+        ((1, 5, 5, 16), 4, (1, 1), (1, 1), (1, 1), "SAME", RELU),
+        ((1, 5, 5, 8), 4, (1, 1), (1, 1), (1, 1), "SAME", NONE),
         ((1, 12, 9, 32), 6, (1, 1), (1, 1), (1, 1), "SAME", NONE),
         ((1, 9, 8, 32), 2, (1, 1), (2, 2), (1, 1), "SAME", RELU),
         ((1, 4, 5, 256), 2, (1, 1), (1, 1), (1, 1), "SAME", RELU),

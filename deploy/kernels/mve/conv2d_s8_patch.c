@@ -1,303 +1,20 @@
 /* Convolution as a product of two matrices: windows of the input ("patches", one a row) times
- * filters, four patches and two filters at a time.
+ * filters; see trecx/mve_product.h.
  *
- * A group of patches is staged in scratch, in the order in which the product reads it. Then, for
- * each pair of filters, all blocks of four patches are computed; 32 weights of each filter stay in
- * registers meanwhile, the others are streamed. If the patches of the last group are no multiple of
- * four, up to three blocks of three make up for it. 1x1 convolutions copy pixels from the input;
- * larger windows are cut out of a few input lines with a border of zero points, held in scratch. */
-#include <stddef.h>
+ * A group of patches is staged in scratch, in the order in which the product reads it, in blocks of
+ * four; if the last group is no multiple of four, up to three blocks of three make up for it. 1x1
+ * convolutions copy pixels from the input; larger windows are cut out of a few input lines with a
+ * border of zero points, held in scratch. */
 #include <string.h>
 
 #include "trecx/kernels/conv2d_s8_mve.h"
 #include "trecx/mve_arith.h"
-
-typedef struct {
-  int32_t requantisation[6]; /* of the pair; these eight words are read by one LDM */
-  int32_t zero_point;
-  int32_t output_step;       /* from block to block */
-  uint16_t offsets[8];       /* of a block's outputs, patch by patch, the two filters in turn */
-  uint16_t short_offsets[8]; /* of a block of three; the last two repeat those before */
-  uint8_t wide_offsets[16];  /* of two blocks, values of the two in turn */
-  int32_t short_step;
-  int32_t short_blocks;
-  const int8_t *patches; /* these two are read by one LDRD */
-  int32_t blocks;
-  const int8_t *packed; /* these two are read and written by one LDRD and STRD */
-  int8_t *output;
-  const int8_t *packed_end;
-  int32_t weight_bytes;
-  int32_t streamed; /* chunks beyond the two that stay in registers */
-  int32_t correct_ties;
-} product;
-
-/* clang-format off */
-
-/* 32 values of one patch; a, b: its accumulators. Weights in q0 to q3. */
-#define RESIDENT_CHUNKS(a, b)      \
-  "vldrw.u32 q4, [r1], #16 \n"     \
-  "vldrw.u32 q5, [r1], #16 \n"     \
-  "vmladav.s8 " a ", q0, q4 \n"    \
-  "vmladav.s8 " b ", q1, q4 \n"    \
-  "vmladava.s8 " a ", q2, q5 \n"   \
-  "vmladava.s8 " b ", q3, q5 \n"
-
-#define RESIDENT_BLOCK           \
-  RESIDENT_CHUNKS("r0", "r8")    \
-  RESIDENT_CHUNKS("r2", "r10")   \
-  RESIDENT_CHUNKS("r4", "r12")   \
-  RESIDENT_CHUNKS("r6", "lr")
-
-/* 16 values of four patches: 14 instructions of 4 bytes. */
-#define STREAMED_CHUNK(weights0, weights1)   \
-  "vldrw.u32 q4, [r1], #16 \n"               \
-  "vldrw.u32 q6, " weights0 " \n"            \
-  "vldrw.u32 q7, " weights1 " \n"            \
-  "vmladava.s8 r0, q6, q4 \n"                \
-  "vldrw.u32 q5, [r1], #16 \n"               \
-  "vmladava.s8 r8, q7, q4 \n"                \
-  "vmladava.s8 r2, q6, q5 \n"                \
-  "vldrw.u32 q4, [r1], #16 \n"               \
-  "vmladava.s8 r10, q7, q5 \n"               \
-  "vmladava.s8 r4, q6, q4 \n"                \
-  "vldrw.u32 q5, [r1], #16 \n"               \
-  "vmladava.s8 r12, q7, q4 \n"               \
-  "vmladava.s8 r6, q6, q5 \n"                \
-  "vmladava.s8 lr, q7, q5 \n"
-
-/* 16 values of three patches: 11 instructions of 4 bytes. */
-#define SHORT_CHUNK(weights0, weights1)      \
-  "vldrw.u32 q4, [r1], #16 \n"               \
-  "vldrw.u32 q6, " weights0 " \n"            \
-  "vldrw.u32 q7, " weights1 " \n"            \
-  "vmladava.s8 r0, q6, q4 \n"                \
-  "vldrw.u32 q5, [r1], #16 \n"               \
-  "vmladava.s8 r8, q7, q4 \n"                \
-  "vmladava.s8 r2, q6, q5 \n"                \
-  "vldrw.u32 q4, [r1], #16 \n"               \
-  "vmladava.s8 r10, q7, q5 \n"               \
-  "vmladava.s8 r4, q6, q4 \n"                \
-  "vmladava.s8 r12, q7, q4 \n"
-
-/* The chunks that are streamed without a loop, by the distance of their weights from the end of the
- * record. Longer filters, and the correction of ties, take the loop. Few patches have long filters,
- * as a rule: 14 chunks for blocks of three (256 channels), 6 for blocks of four. */
-#define UNROLL_6 ".irp behind, 192, 160, 128, 96, 64, 32 \n"
-#define UNROLL_14                                                                        \
-  ".irp behind, 448, 416, 384, 352, 320, 288, 256, 224, 192, 160, 128, 96, 64, 32 \n"
-
-/* Where a block goes on after its resident chunks: in the unrolled code, or in the loop. */
-#define ENTRY(unrolled, unrolled_end, chunk_bytes, loop)  \
-  "ldr r0, [r9, %[streamed]] \n"                \
-  "ldr r1, [r9, %[correct_ties]] \n"            \
-  "adr.w r11, " unrolled_end " \n"              \
-  "mov r2, " chunk_bytes " \n"                  \
-  "mls r11, r0, r2, r11 \n"                     \
-  "cmp r0, " unrolled " \n"                      \
-  "bgt 8f \n"                                   \
-  "cbz r1, 9f \n"                               \
-  "8: adr.w r11, " loop " \n"                   \
-  "9: orr r11, r11, #1 \n"
-
-/* Streams all chunks, two a round, of an odd number one in the first round. r3 ends where the
- * weights end, r11 as it was; the flags say equal if ties need no correction. */
-#define STREAM_BY_TWO(CHUNK, loop)         \
-  "ldr r11, [r9, %[streamed]] \n"          \
-  "sub r3, r3, r11, lsl #5 \n"             \
-  "add r11, r11, #1 \n"                    \
-  "lsrs r11, r11, #1 \n"                   \
-  "beq 8f \n"                              \
-  "bcc 7f \n"                              \
-  "6: \n"                                  \
-  CHUNK("[r3], #16", "[r3], #16")          \
-  "7: \n"                                  \
-  CHUNK("[r3], #16", "[r3], #16")          \
-  "subs r11, r11, #1 \n"                   \
-  "bne 6b \n"                              \
-  "8: ldr r11, [r9, %[correct_ties]] \n"   \
-  "cmp r11, #0 \n"                         \
-  "adr.w r11, " loop " \n"                 \
-  "orr r11, r11, #1 \n"
-
-/* The next pair of filters: its first 32 weights to q0 to q3, its requantisation to the work area. */
-#define NEXT_PAIR                              \
-  "ldrd r3, r5, [r9, %[packed]] \n"            \
-  "ldrd r1, r7, [r9, %[patches]] \n"           \
-  "ldr lr, [r9, %[weight_bytes]] \n"           \
-  "vldrw.u32 q0, [r3] \n"                      \
-  "vldrw.u32 q1, [r3, #16] \n"                 \
-  "vldrw.u32 q2, [r3, #32] \n"                 \
-  "vldrw.u32 q3, [r3, #48] \n"                 \
-  "add r3, r3, lr \n"                          \
-  "ldm r3, {r0, r2, r6, r8} \n"                \
-  "ldrsb r4, [r3, #16] \n"                     \
-  "ldrsb r10, [r3, #17] \n"                    \
-  "stm r9, {r0, r2, r4, r6, r8, r10} \n"       \
-  "add r0, r3, #20 \n"                         \
-  "add r2, r5, #2 \n"                          \
-  "strd r0, r2, [r9, %[packed]] \n"
-
-/* Sets the flags: not equal if there is another pair. */
-#define PAIR_DONE                          \
-  "ldr r0, [r9, %[packed]] \n"             \
-  "ldr r2, [r9, %[packed_end]] \n"         \
-  "cmp r0, r2 \n"
-
-/* A finished block to vectors; r0 to r10: requantisation, r12: zero point, lr: step to the next. */
-#define BLOCK_DONE                                   \
-  TRECX_MVE_BLOCK_TO_VECTORS                         \
-  "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"
-
-/* A finished block of three: the third patch stands in for the fourth. */
-#define SHORT_BLOCK_DONE                             \
-  "mov r6, r4 \n"                                    \
-  "mov lr, r12 \n"                                   \
-  TRECX_MVE_BLOCK_TO_VECTORS                         \
-  "ldm r9, {r0, r2, r4, r6, r8, r10, r12} \n"        \
-  "ldr lr, [r9, %[short_step]] \n"
-
-/* Scaled values, int16 in q4, to the output at r5. Sets the flags: not equal if there is another
- * block. */
-#define STORE(offsets)                       \
-  "vldrh.u16 q5, [r9, %[" offsets "]] \n"    \
-  "vqadd.s16 q4, q4, r12 \n"                 \
-  "vqmovnb.s16 q4, q4 \n"                    \
-  "vstrb.16 q4, [r5, q5] \n"                 \
-  "add r5, r5, lr \n"                        \
-  "subs r7, r7, #1 \n"
-
-#define FIELD(field) [field] "i"(offsetof(product, field))
-#define FIELDS                                                                          \
-  FIELD(offsets), FIELD(short_offsets), FIELD(wide_offsets), FIELD(short_step),         \
-  FIELD(short_blocks), FIELD(patches), FIELD(weight_bytes), FIELD(packed),              \
-  FIELD(packed_end), FIELD(streamed), FIELD(correct_ties)
-
-/* Any number of chunks from 2 on, at least one block. r1: patches; r3: the pair's requantisation,
- * where its weights end; r5: output; r7: blocks left; r9: work; r11: where a block goes on. */
-#define PRODUCT(name, COUNT, RESIDENT, UNROLL, unrolled, CHUNK, chunk_bytes, DONE, offsets) \
-  static __attribute__((noinline)) void name(product *work) {                             \
-    register product *r9 __asm__("r9") = work;                                            \
-    __asm__ volatile(                                                                     \
-        "push {r7} \n"                                                                    \
-        ENTRY(unrolled, "30f", chunk_bytes, "40f")                                        \
-        "10: \n"                                                                          \
-        NEXT_PAIR                                                                         \
-        COUNT                                                                             \
-        "20: \n"                                                                          \
-        RESIDENT                                                                          \
-        "bx r11 \n"                                                                       \
-        ".balign 4 \n"                                                                    \
-        UNROLL                                                                            \
-        CHUNK("[r3, #-\\behind]", "[r3, #16-\\behind]")                                   \
-        ".endr \n"                                                                        \
-        "30: \n"                                                                          \
-        DONE                                                                              \
-        TRECX_MVE_BLOCK_SCALE                                                             \
-        STORE(offsets)                                                                    \
-        "bne 20b \n"                                                                      \
-        "31: \n"                                                                          \
-        PAIR_DONE                                                                         \
-        "bne 10b \n"                                                                      \
-        "b 50f \n"                                                                        \
-        ".balign 4 \n"                                                                    \
-        "40: \n"                                                                          \
-        STREAM_BY_TWO(CHUNK, "40b")                                                       \
-        "beq 30b \n"                                                                      \
-        DONE                                                                              \
-        TRECX_MVE_BLOCK_SCALE_TIES                                                        \
-        STORE(offsets)                                                                    \
-        "bne 20b \n"                                                                      \
-        "b 31b \n"                                                                        \
-        "50: pop {r7} \n"                                                                 \
-        : "+r"(r9)                                                                        \
-        : FIELDS                                                                          \
-        : TRECX_MVE_CLOBBERS);                                                            \
-  }
-
-/* Two chunks: nothing is streamed, and the offsets stay in q7. */
-#define NARROW_PRODUCT(name, SCALE)                                                       \
-  static __attribute__((noinline)) void name(product *work) {                             \
-    register product *r9 __asm__("r9") = work;                                            \
-    __asm__ volatile(                                                                     \
-        "push {r7} \n"                                                                    \
-        "vldrh.u16 q7, [r9, %[offsets]] \n"                                               \
-        "10: \n"                                                                          \
-        NEXT_PAIR                                                                         \
-        "20: \n"                                                                          \
-        RESIDENT_BLOCK                                                                    \
-        TRECX_MVE_BLOCK_TO_VECTORS                                                        \
-        "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                   \
-        SCALE                                                                             \
-        "vqadd.s16 q4, q4, r12 \n"                                                        \
-        "vqmovnb.s16 q4, q4 \n"                                                           \
-        "vstrb.16 q4, [r5, q7] \n"                                                        \
-        "add r5, r5, lr \n"                                                               \
-        "subs r7, r7, #1 \n"                                                              \
-        "bne 20b \n"                                                                      \
-        PAIR_DONE                                                                         \
-        "bne 10b \n"                                                                      \
-        "pop {r7} \n"                                                                     \
-        : "+r"(r9)                                                                        \
-        : FIELDS                                                                          \
-        : TRECX_MVE_CLOBBERS);                                                            \
-  }
-
-/* The same for an even number of blocks and at most 36 output channels: two blocks, one store. */
-#define NARROW_PRODUCT_BY_TWO(name)                                                       \
-  static __attribute__((noinline)) void name(product *work) {                             \
-    register product *r9 __asm__("r9") = work;                                            \
-    __asm__ volatile(                                                                     \
-        "push {r7} \n"                                                                    \
-        "vldrb.u8 q7, [r9, %[wide_offsets]] \n"                                           \
-        "10: \n"                                                                          \
-        NEXT_PAIR                                                                         \
-        "20: \n"                                                                          \
-        RESIDENT_BLOCK                                                                    \
-        TRECX_MVE_TO_VECTORS("q6", "q5")                                                  \
-        "ldm r9, {r0, r2, r4, r6, r8, r10, r12} \n"                                       \
-        TRECX_MVE_SCALE("q6", "q5")                                                       \
-        "vqadd.s16 q6, q6, r12 \n"                                                        \
-        RESIDENT_BLOCK                                                                    \
-        TRECX_MVE_TO_VECTORS("q4", "q5")                                                  \
-        "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                   \
-        TRECX_MVE_SCALE("q4", "q5")                                                       \
-        "vqadd.s16 q4, q4, r12 \n"                                                        \
-        "vqmovnb.s16 q6, q6 \n"                                                           \
-        "vqmovnt.s16 q6, q4 \n"                                                           \
-        "vstrb.8 q6, [r5, q7] \n"                                                         \
-        "add r5, r5, lr, lsl #1 \n"                                                       \
-        "subs r7, r7, #2 \n"                                                              \
-        "bne 20b \n"                                                                      \
-        PAIR_DONE                                                                         \
-        "bne 10b \n"                                                                      \
-        "pop {r7} \n"                                                                     \
-        : "+r"(r9)                                                                        \
-        : FIELDS                                                                          \
-        : TRECX_MVE_CLOBBERS);                                                            \
-  }
-
-#define RESIDENT_SHORT_BLOCK     \
-  RESIDENT_CHUNKS("r0", "r8")    \
-  RESIDENT_CHUNKS("r2", "r10")   \
-  RESIDENT_CHUNKS("r4", "r12")
-
-PRODUCT(multiply, "", RESIDENT_BLOCK, UNROLL_6, "#6", STREAMED_CHUNK, "#56", BLOCK_DONE,
-        "offsets")
-
-/* Blocks of three; work->patches points to the first. */
-PRODUCT(multiply_short, "ldr r7, [r9, %[short_blocks]] \n", RESIDENT_SHORT_BLOCK, UNROLL_14, "#14",
-        SHORT_CHUNK, "#44", SHORT_BLOCK_DONE, "short_offsets")
-
-NARROW_PRODUCT(multiply_narrow, TRECX_MVE_BLOCK_SCALE_TIES)
-NARROW_PRODUCT(multiply_narrow_relu, TRECX_MVE_BLOCK_SCALE)
-NARROW_PRODUCT_BY_TWO(multiply_narrow_by_two_relu)
-
-/* clang-format on */
+#include "trecx/mve_product.h"
 
 /* Products of two chunks: any number of blocks; an even number, few channels. */
 typedef struct {
-  void (*blocks)(product *);
-  void (*by_two)(product *);
+  void (*blocks)(trecx_mve_product *);
+  void (*by_two)(trecx_mve_product *);
 } narrow_products;
 
 /* Parts of scratch, and where the staging stands. */
@@ -307,8 +24,8 @@ typedef struct {
   int8_t *patches;
   int8_t *lines;  /* the input rows that the windows of one output row see */
   int8_t *window; /* one patch, before it is spread over its block */
-  uint16_t
-      *half_words; /* or: where the pairs of values of a window lie, NULL if they do not pair */
+  /* Or: where the pairs of values of a window lie, NULL if they do not pair. */
+  uint16_t *half_words;
   int32_t line_count;
   int32_t in_fours; /* patches of the group in blocks of four; the others are in blocks of three */
   int32_t y, x;     /* output pixel that is staged next */
@@ -378,7 +95,7 @@ static void place_patch(const staging *s, int32_t i, const int8_t *patch, int32_
 SPREAD_CHUNK(spread_resident, "32")
 SPREAD_CHUNK(spread_streamed, "16")
 
-/* Neighbouring pixels in blocks of four, channels a multiple of 16. */
+/* Neighbouring pixels in blocks of four, channels are whole chunks. */
 static void stage_whole_blocks(const staging *s, const int8_t *pixel) {
   const int32_t channels = s->p->input_channels, chunks = s->p->chunks;
   const int32_t blocks = s->in_fours / 4, block_step = 64 * chunks;
@@ -395,7 +112,7 @@ static void stage_pixels(staging *s, int32_t count) {
   const trecx_conv2d_s8_mve_patch_params *p = s->p;
   const int32_t channels = p->input_channels;
   const int32_t step = p->stride_width * channels;
-  const int32_t dense = p->stride_width == 1 && p->stride_height == 1 && channels % 16 == 0;
+  const int32_t dense = p->stride_width == 1 && p->stride_height == 1 && channels == 16 * p->chunks;
   const int8_t *pixel =
       s->input + (s->y * p->stride_height * p->input_width + s->x * p->stride_width) * channels;
   int32_t i = 0;
@@ -610,7 +327,7 @@ static int32_t count_in_fours(const trecx_conv2d_s8_mve_patch_params *p, int32_t
   return count - in_threes;
 }
 
-static void set_channels(product *work, int32_t channels) {
+static void set_channels(trecx_mve_product *work, int32_t channels) {
   work->output_step = 4 * channels;
   work->short_step = 3 * channels;
   trecx_mve_block_offsets(work->offsets, channels);
@@ -623,8 +340,8 @@ static void set_channels(product *work, int32_t channels) {
 }
 
 /* Blocks of the staged group, from patch `first` on. */
-static void run(product *work, const staging *s, int32_t first, int8_t *output,
-                void (*multiply_blocks)(product *)) {
+static void run(trecx_mve_product *work, const staging *s, int32_t first, int8_t *output,
+                void (*multiply_blocks)(trecx_mve_product *)) {
   work->patches = s->patches + first * s->p->chunks * 16;
   work->output = output;
   work->packed = s->p->packed;
@@ -632,8 +349,8 @@ static void run(product *work, const staging *s, int32_t first, int8_t *output,
 }
 
 /* What does not fit the blocks: less than four patches, or an odd number of channels. */
-static void run_by_tile(product *work, const staging *s, int32_t first, int32_t count, int8_t *out,
-                        int8_t *tile, void (*multiply_blocks)(product *)) {
+static void run_by_tile(trecx_mve_product *work, const staging *s, int32_t first, int32_t count,
+                        int8_t *out, int8_t *tile, void (*multiply_blocks)(trecx_mve_product *)) {
   const int32_t channels = s->p->output_channels;
   const int32_t even_channels = trecx_mve_round_up(channels, 2);
   set_channels(work, even_channels);
@@ -650,20 +367,21 @@ static void run_by_tile(product *work, const staging *s, int32_t first, int32_t 
 /* Channels up to which the offsets of two blocks are 8-bit. */
 #define WIDEST_BY_TWO 36
 
-static void multiply_group(product *work, const staging *s, int32_t count, int8_t *out,
+static void multiply_group(trecx_mve_product *work, const staging *s, int32_t count, int8_t *out,
                            int8_t *tile, const narrow_products *narrow) {
   const int32_t channels = s->p->output_channels;
   const int32_t direct = channels & 1 ? 0 : s->in_fours & ~3;
-  void (*blocks)(product *) = multiply;
+  void (*blocks)(trecx_mve_product *) = trecx_mve_multiply;
   work->blocks = direct / 4;
   work->short_blocks = (count - s->in_fours) / 3;
   if (s->p->chunks == 2) {
     blocks = direct % 8 == 0 && channels <= WIDEST_BY_TWO ? narrow->by_two : narrow->blocks;
   }
   if (direct > 0) run(work, s, 0, out, blocks);
-  if (direct < s->in_fours) run_by_tile(work, s, direct, s->in_fours, out, tile, multiply);
+  if (direct < s->in_fours)
+    run_by_tile(work, s, direct, s->in_fours, out, tile, trecx_mve_multiply);
   if (s->in_fours < count) {
-    run(work, s, s->in_fours, out + s->in_fours * channels, multiply_short);
+    run(work, s, s->in_fours, out + s->in_fours * channels, trecx_mve_multiply_short);
   }
 }
 
@@ -672,7 +390,7 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
                                                    void *scratch, const narrow_products *narrow) {
   const int32_t pixels = p->output_height * p->output_width;
   const int32_t pointwise = p->line_bytes == 0;
-  product *work = scratch;
+  trecx_mve_product *work = scratch;
   staging s = {.p = p, .input = input, .patches = (int8_t *)(work + 1)};
   int8_t *tile = s.patches + p->group * p->chunks * 16;
   int8_t *out = output;
@@ -706,12 +424,13 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
 
 void trecx_conv2d_s8_mve_patch(const trecx_conv2d_s8_mve_patch_params *params, const int8_t *input,
                                int8_t *output, void *scratch) {
-  static const narrow_products narrow = {multiply_narrow, multiply_narrow};
+  static const narrow_products narrow = {trecx_mve_multiply_narrow, trecx_mve_multiply_narrow};
   conv2d_patch(params, input, output, scratch, &narrow);
 }
 
 void trecx_conv2d_s8_mve_patch_relu(const trecx_conv2d_s8_mve_patch_params *params,
                                     const int8_t *input, int8_t *output, void *scratch) {
-  static const narrow_products narrow = {multiply_narrow_relu, multiply_narrow_by_two_relu};
+  static const narrow_products narrow = {trecx_mve_multiply_narrow_relu,
+                                         trecx_mve_multiply_narrow_by_two_relu};
   conv2d_patch(params, input, output, scratch, &narrow);
 }

@@ -216,7 +216,7 @@ class MveConv2DPatch(MveChoice):
         return [
             Step(
                 kernel="trecx_conv2d_s8_mve_patch" + ("" if corrects_ties(op) else "_relu"),
-                sources=("mve/conv2d_s8_patch.c",),
+                sources=("mve/conv2d_s8_patch.c", "mve/product_s8.c"),
                 header="conv2d_s8_mve.h",
                 params_type="trecx_conv2d_s8_mve_patch_params",
                 params=params,
