@@ -83,9 +83,10 @@ def chosen_shapes(rng):
         x = activation_tensor(rng, (1, 2))
         y = activation_tensor(rng, (1, 2), "output", QuantParams.per_tensor(1 / 256, -128))
         yield one_operator("SOFTMAX", [x], y, SoftmaxAttrs())
-    for inputs, units in ((640, 7), (301, 4), (128, 9), (97, 13), (1004, 1), (252, 6), (1031, 2)):
+    shapes = ((640, 7), (301, 4), (128, 9), (97, 13), (1004, 1), (252, 6), (1031, 2), (8, 130))
+    for inputs, units in (*shapes, (128, 12), (260, 5), (256, 24)):
         for per_channel in (True, False):
-            activation = relu if inputs % 2 else none
+            activation = relu if units % 2 else none
             yield fully_connected(
                 rng, inputs, units, rows=1 + units % 2, activation=activation,
                 per_channel=per_channel,

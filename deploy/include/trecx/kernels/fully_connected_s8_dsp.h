@@ -32,4 +32,30 @@ typedef struct {
 void trecx_fully_connected_s8_bytepair(const trecx_fully_connected_s8_bytepair_params *params,
                                        const int8_t *input, int8_t *output, void *scratch);
 
+/* Weights of 16 bits, six units at a time; one multiplier and shift for all units.
+ *
+ *   input   [rows][inputs]
+ *   output  [rows][units]
+ *   weights words [unit / 6][input / 4][2 words of lanes: inputs (0, 2), (1, 3)][6 units]
+ *
+ * inputs: a multiple of 4. Units are padded to whole sixes with zero weights and biases.
+ * weights, bias: shifted left as the requantisation (trecx/dsp/arith.h) wants the sum, by d + 1 in
+ *   the fast form, by 1 in the general one; the input's zero point is folded into the bias.
+ * fast: form; the second shift is TRECX_DENSE_WIDE_FAST_SHIFT.
+ * widen: the inputs are widened once, in the scratch memory.
+ * scratch: 2 * inputs bytes if widen, else not used, may be NULL. */
+#define TRECX_DENSE_WIDE_FAST_SHIFT 12
+
+typedef struct {
+  const uint32_t *weights;
+  const int32_t *bias;
+  int32_t multiplier, offset, shift;
+  int32_t rows, inputs, units;
+  int16_t fast, widen;
+  int16_t activation_min, activation_max;
+} trecx_fully_connected_s8_wide_params;
+
+void trecx_fully_connected_s8_wide(const trecx_fully_connected_s8_wide_params *params,
+                                   const int8_t *input, int8_t *output, void *scratch);
+
 #endif
