@@ -20,9 +20,9 @@ from trecx.policies import FAMILIES, Budget, Resamples, SplitRole
 from trecx.reports.text import to_text
 from trecx.stages.calibrating import Choice, recalibrate
 from trecx.stages.chain import load_chain
-from trecx.stages.comparing import Terms, compare_runs, name_runs, train_and_compare
+from trecx.stages.comparing import compare_runs, name_runs, train_and_compare
 from trecx.stages.compiling import compile_for
-from trecx.stages.contenders import export_contender, read_run
+from trecx.stages.contenders import Terms, export_contender, read_run
 from trecx.stages.data import DataChoice
 from trecx.stages.outputs import quantise
 from trecx.stages.recipes import LAYOUTS
@@ -38,7 +38,6 @@ HEADS = {
     "eenet": ("confidence", {}),
     "pteenet": ("confidence", {"convs": [6]}),
 }
-SILENT = {"say": lambda what, done, count: None}
 
 
 def recipe_of(method):
@@ -81,8 +80,7 @@ def contenders(report, data, out):
 
     def again(name, base):
         run = read_run(out / "runs" / name)
-        terms = {"max_accuracy_loss": TERMS.max_accuracy_loss, "limit": TERMS.limit}
-        return export_contender(name, run, data, out, base, **terms, **SILENT)
+        return export_contender(name, run, data, out, base, TERMS, lambda what, done, count: None)
 
     base = again("base", None)
     return {"base": base, **{name: again(name, base).beside(base) for name in HEADS}}

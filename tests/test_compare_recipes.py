@@ -7,7 +7,8 @@ import pytest
 
 from tests.support import tiny_task
 from trecx.errors import InputError
-from trecx.stages.comparing import Terms, train_and_compare
+from trecx.stages.comparing import train_and_compare
+from trecx.stages.contenders import Terms
 from trecx.stages.data import DataChoice
 from trecx.stages.recipes import known_names, method_recipe, places_by_share, places_of
 from trecx.task import find_task

@@ -366,9 +366,10 @@ def compare(
 ):
     """Train `methods` or load `runs`, and compare; returns trecx.reports.comparison's report.
 
-    terms: trecx.stages.comparing.Terms. choices: template, epochs, model_file, with `methods`.
+    terms: trecx.stages.contenders.Terms. choices: template, epochs, model_file, with `methods`.
     """
-    from trecx.stages.comparing import Terms, compare_runs, train_and_compare
+    from trecx.stages.comparing import compare_runs, train_and_compare
+    from trecx.stages.contenders import Terms
     from trecx.task import find_task
 
     task, terms = find_task(task_name), terms or Terms()

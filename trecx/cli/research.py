@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from trecx.cli.options import data_options, json_option, path_type, print_report, quiet_option
+from trecx.cli.options import data_options, output_option, path_type, print_report, quiet_option
 from trecx.cli.progress import stage_progress, training_progress
 
 METHODS = ("t-recx", "t-recx-no-ev", "eenet", "pteenet", "branchynet", "sdn")
@@ -57,7 +57,7 @@ def _rungs(ctx, param, value: str) -> tuple[int, ...]:
 @click.option("--samples", "limit", type=click.IntRange(min=1), help="At most so many a split.")
 @click.option("--target", default="mps2-an386", show_default=True, help="Board for RAM and flash.")
 @click.option("-o", "--out", type=path_type, required=True, help="Folder; finished work is kept.")
-@json_option
+@output_option
 @quiet_option
 def compare(
     task_name,
@@ -72,7 +72,7 @@ def compare(
     limit,
     target,
     out,
-    as_json,
+    output,
     quiet,
 ):
     """Compare exit methods on one task: one table, one picture, JSON.
@@ -89,7 +89,7 @@ def compare(
       trecx compare ic runs/ic runs/ic-base sdn=runs/ic-7 --data cifar-10-batches-bin -o three
     """
     from trecx import pipeline
-    from trecx.stages.comparing import Terms
+    from trecx.stages.contenders import Terms
 
     choices = {"template": template, "epochs": epochs, "model_file": model_file}
     if runs and (methods or any(choices.values())):
@@ -106,8 +106,8 @@ def compare(
             progress=progress,
             **({} if runs else choices),
         )
-    print_report(report, as_json)
-    if not as_json:
+    print_report(report, output)
+    if not output.as_json:
         click.echo(f"written: {out / 'comparison.html'}, .md, .svg, .json")
 
 
@@ -180,7 +180,7 @@ def compare(
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--scheduler", help="Address of a running Dask scheduler (with --engine dask).")
 @click.option("-o", "--out", type=path_type, required=True, help="Folder; finished trials stay.")
-@json_option
+@output_option
 @quiet_option
 def search(
     task_name,
@@ -200,7 +200,7 @@ def search(
     workers,
     scheduler,
     out,
-    as_json,
+    output,
     quiet,
 ):
     """Search for the best exits: places, head sizes and loss weights, under a budget.
@@ -235,8 +235,8 @@ def search(
             engine=_engine(engine_name, workers, scheduler),
             progress=progress,
         )
-    print_report(report, as_json)
-    if not as_json:
+    print_report(report, output)
+    if not output.as_json:
         click.echo(f"written: {out / 'search.html'}, .md, .svg, report.json, choice.json")
 
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trecx.bundle import Bundle, DataFacts, read_bundle, write_bundle
 from trecx.errors import InputError
 from trecx.files import write_atomic
 from trecx.ir.graph import Graph
-from trecx.policies import Budget, ChainOutputs, PathCosts, SplitRole, calibrate, evaluate
+from trecx.policies import (
+    Budget,
+    ChainOutputs,
+    Resamples,
+    SplitRole,
+    calibrate,
+    evaluate,
+    family,
+)
 from trecx.quiet import load_keras
-from trecx.reports.flops import flops_report
 from trecx.stages.calibrating import path_costs
 from trecx.stages.exporting import quantised_segments
 from trecx.stages.outputs import chain_outputs
@@ -23,6 +30,26 @@ from trecx.tflite.importer import read_graph
 
 SPLITS = (SplitRole.CALIBRATION, SplitRole.TEST)
 Say = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for every contender.
+
+    policies: families tried beside the published one of each method. max_accuracy_loss: points
+    that the bundles' thresholds may lose against the full depth. limit: at most so many samples
+    of each split, evenly spread. target: board for RAM and flash.
+    """
+
+    policies: tuple[str, ...] = ()
+    max_accuracy_loss: float = 1.0
+    limit: int | None = None
+    target: str = "mps2-an386"
+    resamples: Resamples = field(default_factory=Resamples)
+
+    def __post_init__(self) -> None:
+        for policy in self.policies:
+            family(policy)
 
 
 @dataclass(frozen=True)
@@ -137,15 +164,13 @@ def export_contender(
     data: DataSplits,
     folder: Path,
     base: Contender | None,
-    *,
-    max_accuracy_loss: float,
-    limit: int | None,
+    terms: Terms,
     say: Say,
 ) -> Contender:
     """Quantise a run, cut it, run both splits through the int8 segments, calibrate, and write the
     bundle to `folder`/bundles/NAME.
 
-    Everything is kept and used again when it belongs to the same network, data and `limit`.
+    Everything is kept and used again when it belongs to the same network, data and terms.
     """
     files = [folder / "outputs" / f"{name}-{split.value}.npz" for split in SPLITS]
     bundle_path, key_file = folder / "bundles" / name, folder / "outputs" / f"{name}.json"
@@ -153,8 +178,8 @@ def export_contender(
         "network": hashlib.sha256((run.path / "model.keras").read_bytes()).hexdigest(),
         "base": None if base is None else base.bundle.manifest["full"]["sha256"],
         "data": [data.name, *(len(s) for s in (data.train, data.calibration, data.test))],
-        "limit": limit,
-        "max_accuracy_loss": max_accuracy_loss,
+        "limit": terms.limit,
+        "max_accuracy_loss": terms.max_accuracy_loss,
     }
     if _read_key(key_file) == key:
         outputs = {split: ChainOutputs.load(f) for split, f in zip(SPLITS, files, strict=True)}
@@ -163,19 +188,12 @@ def export_contender(
     full, parts = _quantised(run, data)
     say(f"{name}: quantising to int8", 1, 1)
     graphs = [read_graph(part) for part in parts]
-    outputs = {split: _outputs(name, graphs, data, split, limit, say) for split in SPLITS}
+    outputs = {split: _outputs(name, graphs, data, split, terms.limit, say) for split in SPLITS}
     for file, split in zip(files, SPLITS, strict=True):
         outputs[split].save(file)
-    bundle = _write(run, bundle_path, full, parts, outputs, base, max_accuracy_loss)
+    bundle = _write(run, bundle_path, full, parts, outputs, base, terms.max_accuracy_loss)
     write_atomic(key_file, json.dumps(key, indent=1) + "\n")
     return Contender(name, run, bundle, outputs)
-
-
-def flops_costs(graphs: list[Graph], base: Graph | None) -> PathCosts:
-    """FLOPs of every path (2 x MACs and the small operators), relative to the base network."""
-    report = flops_report(graphs, base)
-    stop = tuple(float(path.flops) for path in report.paths)
-    return PathCosts(stop, "FLOPs", float(report.base.flops))
 
 
 def _adopt(
