@@ -35,7 +35,7 @@ static void row(const params_t *p, const void *input, const void *end, int8_t *o
   run.end = end;
   for (int32_t unit = 0; unit < p->units; unit += UNITS, output += UNITS) {
     const int32_t left = p->units - unit;
-    memcpy(run.sums, p->bias + unit, sizeof run.sums);
+    run.bias = p->bias + unit;
     run.input = input;
     dot(&run);
     if (left >= UNITS) {

@@ -25,10 +25,11 @@ SMALL_LAYER = 1000  # multiply-accumulates
 LARGEST_RIGHT_SHIFT = 21
 ACCUMULATOR_LIMIT = 1 << 23  # so that the bias fits 27 bits, too
 WIDEN_LIMIT = 256  # inputs; more would cost much scratch memory
+WORTH_WIDENING = 2048  # multiply-accumulates
 # Instructions measured on an emulated Cortex-M4.
 GROUP, WIDENED_GROUP, BLOCK, WIDEN = 24, 21.5, 145, 8
 PAIR_GROUP, PAIR = 14, 70
-WIDE_WORDS, WIDE_BYTES, WIDE_BLOCK = 16.4, 18.4, 85
+WIDE_WORDS, WIDE_BYTES, WIDE_BLOCK = 16.4, 18.4, 72
 WIDE_FAST_SHIFT = 12  # TRECX_DENSE_WIDE_FAST_SHIFT
 
 
@@ -163,6 +164,8 @@ class DspFullyConnectedWide(KernelChoice):
             return "so small that it shares the code of a convolution"
         if op.inputs[1].shape[1] % 4:
             return "inputs are not a multiple of 4"
+        if macs(op) < WORTH_WIDENING:
+            return "so small that wide weights are not worth another kernel"
         multipliers, shift = requantisation(op)
         if len(np.unique(np.stack([multipliers, shift]), axis=1)[0]) != 1:
             return "units have different multipliers"

@@ -11,11 +11,12 @@
  * inputs. skip: groups of four inputs left out in the first turn of a loop over eight. The assembly
  * relies on the order of the fields. */
 typedef struct {
-  int32_t sums[TRECX_DENSE_WIDE_UNITS];
   const void *input;
   const uint32_t *weights; /* [group][2 words of lanes][6 units]; moves on */
   uint32_t skip;
   const void *end;
+  const int32_t *bias; /* what the sums begin with */
+  int32_t sums[TRECX_DENSE_WIDE_UNITS];
 } trecx_dense_wide_run;
 
 #if defined(__ARM_FEATURE_DSP)
@@ -54,8 +55,9 @@ typedef struct {
 /* Eight groups a turn; entering at the group that makes the rest a multiple of eight. */
 #define DENSE_WIDE_LOOP(GROUP)                                                   \
   "push {r0, r4-r11, lr}\n\t"                                                    \
-  "ldm r0, {r1-r10}\n\t"                                                         \
+  "ldm r0, {r7-r11}\n\t"                                                         \
   "push {r10}\n\t"                                                               \
+  "ldm r11, {r1-r6}\n\t"                                                         \
   "tbh [pc, r9, lsl #1]\n"                                                       \
   "2:\n\t"                                                                       \
   ".hword (20f - 2b) / 2, (21f - 2b) / 2, (22f - 2b) / 2, (23f - 2b) / 2\n\t"    \
@@ -65,9 +67,10 @@ typedef struct {
   "ldr r9, [sp]\n\t"                                                             \
   "cmp r7, r9\n\t"                                                               \
   "bne 20b\n\t"                                                                  \
-  "pop {r9}\n\t"                                                                 \
-  "pop {r0}\n\t"                                                                 \
-  "stm r0, {r1-r8}\n\t"                                                          \
+  "pop {r0, r9}\n\t"                                                             \
+  "str r8, [r9, #4]\n\t"                                                         \
+  "add r9, r9, #20\n\t"                                                          \
+  "stm r9, {r1-r6}\n\t"                                                          \
   "pop {r4-r11, pc}\n\t"
 
 static __attribute__((naked, noinline)) void trecx_dense_wide_bytes(
@@ -91,6 +94,7 @@ static inline void trecx_dense_wide_lanes(trecx_dense_wide_run *run, uint32_t x)
 }
 
 static inline void trecx_dense_wide_bytes(trecx_dense_wide_run *run) {
+  memcpy(run->sums, run->bias, sizeof run->sums);
   for (const int8_t *input = run->input; input != run->end; input += 4) {
     trecx_dense_wide_lanes(run, trecx_lanes_02(trecx_load32(input)));
     trecx_dense_wide_lanes(run, trecx_lanes_13(trecx_load32(input)));
@@ -98,6 +102,7 @@ static inline void trecx_dense_wide_bytes(trecx_dense_wide_run *run) {
 }
 
 static inline void trecx_dense_wide_words(trecx_dense_wide_run *run) {
+  memcpy(run->sums, run->bias, sizeof run->sums);
   for (const uint32_t *x = run->input; x != run->end; x++) trecx_dense_wide_lanes(run, *x);
 }
 
