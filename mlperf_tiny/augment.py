@@ -46,49 +46,68 @@ def affine(
     n, height, width, _ = images.shape
     angle = np.deg2rad(rng.uniform(-degrees, degrees, n)).astype(np.float32)
     scale = rng.uniform(1 - zoom, 1 + zoom, n).astype(np.float32)
-    dy = (rng.uniform(-move, move, n) * height).astype(np.float32)
-    dx = (rng.uniform(-move, move, n) * width).astype(np.float32)
-    cos, sin = (f(angle)[:, None, None] * scale[:, None, None] for f in (np.cos, np.sin))
+    dy = (rng.uniform(-move, move, n) * height).astype(np.float32)[:, None]
+    dx = (rng.uniform(-move, move, n) * width).astype(np.float32)[:, None]
+    cos, sin = ((f(angle) * scale)[:, None] for f in (np.cos, np.sin))
     centre_y, centre_x = (height - 1) / 2, (width - 1) / 2
-    grid_y = (np.arange(height, dtype=np.float32) - centre_y)[None, :, None]
-    grid_x = (np.arange(width, dtype=np.float32) - centre_x)[None, None, :]
-    y = cos * grid_y + sin * grid_x + (centre_y + dy)[:, None, None]
-    x = cos * grid_x - sin * grid_y + (centre_x + dx)[:, None, None]
-    return _bilinear(images, y, x)
+    grid_y = np.arange(height, dtype=np.float32) - centre_y
+    grid_x = np.arange(width, dtype=np.float32) - centre_x
+    # Each place is the sum of a term for its row and one for its column.
+    y = (cos * grid_y + (centre_y + dy))[:, :, None], (sin * grid_x)[:, None, :]
+    x = (-sin * grid_y + (centre_x + dx))[:, :, None], (cos * grid_x)[:, None, :]
+    return _bilinear(images, _sixteenths(*y, height), _sixteenths(*x, width))
+
+
+def _sixteenths(rows: np.ndarray, columns: np.ndarray, size: int) -> np.ndarray:
+    """rows + columns, kept within an image's side, in sixteenths of a pixel."""
+    places = (rows * 16 + np.float32(0.5)) + columns * 16
+    np.clip(places, 0, (size - 1) * 16 + 0.5, out=places)
+    return places.astype(np.int32)
 
 
 def _bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Pixels at the fractional places (y, x), each of shape (n, h, w), in steps of 1/16.
+    """Pixels at the places (y, x), int32 of shape (n, h, w), in sixteenths of a pixel.
 
-    A pixel's channels (up to 4) are handled as one 32-bit word, which makes it a few times faster
-    than channel by channel: the four weights are integers that sum to 256, so that a weighted
-    sum of bytes fits in 16 bits and two channels share a word without touching.
+    A pixel's channels (up to 4) are handled as one 32-bit word, which makes it several times
+    faster than channel by channel: the four weights are integers that sum to 256, so that a
+    weighted sum of bytes fits in 16 bits and two channels share a word without touching.
     """
     n, height, width, channels = images.shape
-    y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
-    top, left = y.astype(np.int32), x.astype(np.int32)
-    wy = ((y - top) * 16 + np.float32(0.5)).astype(np.uint32)
-    wx = ((x - left) * 16 + np.float32(0.5)).astype(np.uint32)
-    down = np.where(top < height - 1, np.int32(width), np.int32(0))
-    right = np.where(left < width - 1, np.int32(1), np.int32(0))
-    corner = top * width + left + (np.arange(n, dtype=np.int32) * height * width)[:, None, None]
-
-    words = np.zeros((n * height * width, 4), np.uint8)
-    words[:, :channels] = images.reshape(-1, channels)
+    # One more row and column, so that the neighbours of every pixel exist.
+    words = np.zeros((n, height + 1, width + 1, 4), np.uint8)
+    words[:, :height, :width, :channels] = images
+    words[:, height], words[:, :, width] = words[:, height - 1], words[:, :, width - 1]
     words = words.view(np.uint32).ravel()
+    stride = width + 1
+    first = (np.arange(n, dtype=np.int32) * ((height + 1) * stride))[:, None, None]
+    corner = (y >> 4) * stride
+    corner += x >> 4
+    corner += first
+    wy, wx = ((place & 15).astype(np.uint32) for place in (y, x))
+    rest_y, rest_x = 16 - wy, 16 - wx
+
+    lanes = np.uint32(0x00FF00FF)
     even = np.full(y.shape, 0x00800080, np.uint32)  # Half of the last place, to round.
     odd = even.copy()
-    for place, weight in (
-        (corner, (16 - wy) * (16 - wx)),
-        (corner + right, (16 - wy) * wx),
-        (corner + down, wy * (16 - wx)),
-        (corner + down + right, wy * wx),
+    for offset, weight in (
+        (0, rest_y * rest_x),
+        (1, rest_y * wx),
+        (stride, wy * rest_x),
+        (stride + 1, wy * wx),
     ):
-        pixel = words.take(place)
-        even += (pixel & 0x00FF00FF) * weight
-        odd += ((pixel >> 8) & 0x00FF00FF) * weight
-    blended = ((even >> 8) & 0x00FF00FF) | (odd & 0xFF00FF00)
-    return np.ascontiguousarray(blended.view(np.uint8).reshape(n, height, width, 4)[..., :channels])
+        pixel = words[offset:].take(corner)
+        part = pixel & lanes
+        part *= weight
+        even += part
+        pixel >>= 8
+        pixel &= lanes
+        pixel *= weight
+        odd += pixel
+    even >>= 8
+    even &= lanes
+    odd &= np.uint32(0xFF00FF00)
+    even |= odd
+    return np.ascontiguousarray(even.view(np.uint8).reshape(n, height, width, 4)[..., :channels])
 
 
 def rotate_shift_flip(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
