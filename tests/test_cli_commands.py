@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from functools import cache
+from html import escape
 
 import click
 import numpy as np
@@ -191,10 +192,12 @@ def json_report(words):
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_every_report_as_text_and_json(name, words, json_report):
+def test_every_report_as_text_page_and_json(name, words, json_report, tmp_path):
     assert json_report(name)["report"] == name
-    done = invoke(*words(REPORTS[name], f"{name}-text"))
+    page = tmp_path / "report.html"
+    done = invoke(*words(REPORTS[name], f"{name}-text"), "--html", page)
     title, rule = done.stdout.splitlines()[:2]
+    assert f"<h1>{escape(title)}</h1>" in page.read_text()
     assert set(rule) == {"="} and len(rule) == len(title)
     assert done.stderr == ""
 

@@ -8,8 +8,8 @@ from trecx.cli.options import (
     compile_options,
     data_options,
     existing_file,
-    json_option,
     limit_option,
+    output_option,
     path_type,
     print_report,
     quiet_option,
@@ -28,8 +28,8 @@ preset_option = click.option(
 @click.command()
 @click.argument("path", metavar="[BUNDLE|MODEL.tflite]", type=path_type, required=False)
 @compile_options
-@json_option
-def boards(path, compiling, as_json):
+@output_option
+def boards(path, compiling, output):
     """Boards: core, flash, RAM, emulator, and whether a model fits.
 
     \b
@@ -39,12 +39,12 @@ def boards(path, compiling, as_json):
     """
     from trecx import pipeline
 
-    print_report(pipeline.boards(path, **compiling), as_json)
+    print_report(pipeline.boards(path, **compiling), output)
 
 
 @click.command()
-@json_option
-def doctor(as_json):
+@output_option
+def doctor(output):
     """Check compilers, emulator and packages; say what to install.
 
     Exits with status 4 when something is missing that trecx cannot do without.
@@ -57,7 +57,7 @@ def doctor(as_json):
     from trecx.errors import ToolMissingError
 
     found = pipeline.doctor()
-    print_report(found, as_json)
+    print_report(found, output)
     if not found.passed:
         names = ", ".join(c.name for c in found.checks if c.required and not c.ok)
         raise ToolMissingError(f"missing: {names}; see what to do above")
@@ -75,8 +75,8 @@ def doctor(as_json):
     help="minimal, batch, mlperf, or a C file of yours that defines trecx_app.",
 )
 @click.option("-o", "--out", type=path_type, required=True, help="Folder for the program.")
-@json_option
-def build(path, target, compiling, app, out, as_json):
+@output_option
+def build(path, target, compiling, app, out, output):
     """Build a firmware: a model with an application, start-up code and linker script.
 
     \b
@@ -87,7 +87,7 @@ def build(path, target, compiling, app, out, as_json):
     """
     from trecx import pipeline
 
-    print_report(pipeline.build(path, target, out, app, **compiling), as_json)
+    print_report(pipeline.build(path, target, out, app, **compiling), output)
 
 
 @click.command()
@@ -107,9 +107,9 @@ def build(path, target, compiling, app, out, as_json):
 @preset_option
 @click.option("--base", is_flag=True, help="The bundle's network without exits too.")
 @jobs_option
-@json_option
+@output_option
 @quiet_option
-def profile(path, target, compiling, data, limit, input_file, preset, base, jobs, as_json, quiet):
+def profile(path, target, compiling, data, limit, input_file, preset, base, jobs, output, quiet):
     """Executed instructions by path, layer, kernel and line, exact; cycles and time, estimated.
 
     Without --preset the estimate is for the emulated core with memory that never waits.
@@ -134,7 +134,7 @@ def profile(path, target, compiling, data, limit, input_file, preset, base, jobs
             jobs=jobs,
             progress=progress,
         )
-    print_report(report, as_json)
+    print_report(report, output)
 
 
 @click.command()
@@ -187,7 +187,7 @@ def _benchmark_options(command):
             compile_options,
             preset_option,
             data_options,
-            json_option,
+            output_option,
             quiet_option,
         )
     ):
@@ -204,25 +204,25 @@ def _benchmark_options(command):
     show_default=True,
     help="Of the device's time for each of the five runs.",
 )
-def performance(quiet, as_json, **options):
+def performance(quiet, output, **options):
     """Inferences a second: the median of five runs."""
-    _benchmark("performance", quiet, as_json, options)
+    _benchmark("performance", quiet, output, options)
 
 
 @mlperf.command()
 @_benchmark_options
 @limit_option
-def accuracy(quiet, as_json, **options):
+def accuracy(quiet, output, **options):
     """Accuracy (or the area under the curve, for ad) over the serial line."""
-    _benchmark("accuracy", quiet, as_json, options)
+    _benchmark("accuracy", quiet, output, options)
 
 
-def _benchmark(mode, quiet, as_json, options):
+def _benchmark(mode, quiet, output, options):
     from trecx import pipeline
 
     with stage_progress(quiet) as progress:
         report = pipeline.benchmark(mode, **options, progress=progress)
-    print_report(report, as_json)
+    print_report(report, output)
 
 
 COMMANDS = (boards, doctor, build, profile, serve, mlperf)

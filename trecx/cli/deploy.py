@@ -10,8 +10,8 @@ from trecx.cli.options import (
     compile_options,
     data_options,
     existing_file,
-    json_option,
     limit_option,
+    output_option,
     path_type,
     print_report,
     quiet_option,
@@ -30,8 +30,8 @@ from trecx.cli.progress import stage_progress
     help="Name of one arena for several models, which then take turns in it.",
 )
 @click.option("-o", "--out", type=path_type, required=True, help="Folder of C to write.")
-@json_option
-def compile_command(paths, target, compiling, shared_arena, out, as_json):
+@output_option
+def compile_command(paths, target, compiling, shared_arena, out, output):
     """Compile a bundle or an int8 .tflite file to self-contained C for a target.
 
     Several together share their kernels; NAME is the C prefix of each [default: its task's name].
@@ -51,12 +51,12 @@ def compile_command(paths, target, compiling, shared_arena, out, as_json):
         if prefix is not None:
             compiling |= {"prefix": prefix}
         model = pipeline.compile(path, target, out, **compiling)
-        print_report(CompileSummary(model, target, str(out)), as_json)
+        print_report(CompileSummary(model, target, str(out)), output)
         return
     if compiling.pop("prefix") is not None:
         raise click.UsageError("--prefix names one model: give NAME=BUNDLE for each")
     models = pipeline.compile_together(named, target, out, shared_arena=shared_arena, **compiling)
-    print_report(LibrarySummary(tuple(models), target, str(out), shared_arena), as_json)
+    print_report(LibrarySummary(tuple(models), target, str(out), shared_arena), output)
 
 
 def _named_path(text: str) -> tuple[str | None, Path]:
@@ -85,7 +85,7 @@ def _named_path(text: str) -> tuple[str | None, Path]:
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--keep", type=path_type, help="Keep the firmware and its C in this folder.")
 @click.option("--sanitize", is_flag=True, help="Host only: find memory errors in the C code.")
-@json_option
+@output_option
 @quiet_option
 def run(
     path,
@@ -99,7 +99,7 @@ def run(
     jobs,
     keep,
     sanitize,
-    as_json,
+    output,
     quiet,
 ):
     """Run test data on an emulated Cortex-M (or the host) and compare every byte.
@@ -128,7 +128,7 @@ def run(
             sanitize=sanitize,
             progress=progress,
         )
-    print_report(report, as_json)
+    print_report(report, output)
     if report.exactness is not None and report.exactness.differing:
         from trecx.errors import VerificationError
 

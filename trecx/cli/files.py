@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from trecx.cli.options import existing_file, json_option, path_type, print_report, quiet_option
+from trecx.cli.options import existing_file, output_option, path_type, print_report, quiet_option
 from trecx.cli.progress import stage_progress
 
 
 @click.command()
 @click.argument("model", type=existing_file)
-@json_option
-def inspect(model, as_json):
+@output_option
+def inspect(model, output):
     """What a .tflite file holds, where it can be cut, and what is unsupported.
 
     \b
@@ -20,7 +20,7 @@ def inspect(model, as_json):
     """
     from trecx import pipeline
 
-    print_report(pipeline.inspect(model), as_json)
+    print_report(pipeline.inspect(model), output)
 
 
 @click.command()
@@ -55,9 +55,9 @@ def cut(model, tensor, exits, out):
 @click.option(
     "--samples", type=click.IntRange(min=1), default=500, show_default=True, help="If random."
 )
-@json_option
+@output_option
 @quiet_option
-def verify(bundle_path, input_file, samples, as_json, quiet):
+def verify(bundle_path, input_file, samples, output, quiet):
     """Re-check a bundle: hashes, and segments = full network = cascade, byte by byte.
 
     Exits with status 7 when something does not agree.
@@ -72,7 +72,7 @@ def verify(bundle_path, input_file, samples, as_json, quiet):
 
     with stage_progress(quiet) as progress:
         found = pipeline.verify(bundle_path, input_file, samples=samples, progress=progress)
-    print_report(found, as_json)
+    print_report(found, output)
     if not found.passed:
         raise VerificationError(f"bundle {bundle_path} does not agree with itself: see the table")
 

@@ -8,8 +8,8 @@ from trecx.cli.options import (
     budget_options,
     compile_options,
     data_options,
-    json_option,
     limit_option,
+    output_option,
     path_type,
     print_report,
     quiet_option,
@@ -44,7 +44,7 @@ PACKAGES = ("c", "cmake", "arduino", "zephyr", "cmsis-pack")
 @target_option
 @compile_options
 @click.option("--package-version", default="1.0.0", show_default=True, help="Of a package.")
-@json_option
+@output_option
 @quiet_option
 def export(
     path,
@@ -57,7 +57,7 @@ def export(
     target,
     compiling,
     package_version,
-    as_json,
+    output,
     quiet,
 ):
     """Quantise a trained run to a bundle; or pack a bundle for a build system.
@@ -81,11 +81,11 @@ def export(
     from trecx import pipeline
 
     if kind == TFLM:
-        _export_tflm(path, out, compiling["prefix"], as_json)
+        _export_tflm(path, out, compiling["prefix"], output)
         return
     if kind != BUNDLE:
         found = pipeline.package(path, target, out, kind, package_version, **compiling)
-        print_report(found, as_json)
+        print_report(found, output)
         return
     from trecx.stages.summary import BundleSummary
 
@@ -93,15 +93,15 @@ def export(
         bundle = pipeline.export(
             path, out, choice, data, base_run=base_run, limit=limit, progress=progress
         )
-    print_report(BundleSummary(bundle), as_json)
+    print_report(BundleSummary(bundle), output)
 
 
-def _export_tflm(bundle_path, out, prefix, as_json):
+def _export_tflm(bundle_path, out, prefix, output):
     from trecx import pipeline
     from trecx.stages.summary import TflmSummary
 
     models = pipeline.export_tflm(bundle_path, out, prefix)
-    print_report(TflmSummary(tuple(models), str(out)), as_json)
+    print_report(TflmSummary(tuple(models), str(out)), output)
 
 
 @click.command()
@@ -109,9 +109,9 @@ def _export_tflm(bundle_path, out, prefix, as_json):
 @data_options
 @budget_options
 @limit_option
-@json_option
+@output_option
 @quiet_option
-def calibrate(bundle_path, data, choice, limit, as_json, quiet):
+def calibrate(bundle_path, data, choice, limit, output, quiet):
     """Choose a bundle's exit policies anew, from a budget.
 
     \b
@@ -124,16 +124,16 @@ def calibrate(bundle_path, data, choice, limit, as_json, quiet):
 
     with stage_progress(quiet) as progress:
         bundle = pipeline.calibrate(bundle_path, choice, data, limit=limit, progress=progress)
-    print_report(BundleSummary(bundle), as_json)
+    print_report(BundleSummary(bundle), output)
 
 
 @click.command(name="eval")
 @click.argument("bundle_path", metavar="BUNDLE", type=path_type)
 @data_options
 @limit_option
-@json_option
+@output_option
 @quiet_option
-def evaluate(bundle_path, data, limit, as_json, quiet):
+def evaluate(bundle_path, data, limit, output, quiet):
     """Accuracy, exit rate and cost of a bundle on the test split, by the integer interpreter.
 
     \b
@@ -144,7 +144,7 @@ def evaluate(bundle_path, data, limit, as_json, quiet):
 
     with stage_progress(quiet) as progress:
         report = pipeline.analysis(bundle_path, data, limit=limit, progress=progress).accuracy()
-    print_report(report, as_json)
+    print_report(report, output)
 
 
 COMMANDS = (export, calibrate, evaluate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -11,7 +12,6 @@ import click
 path_type = click.Path(path_type=Path)
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress display.")
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all."
@@ -175,11 +175,41 @@ target_option = click.option(
 )
 
 
-def print_report(report, as_json: bool) -> None:
+@dataclass(frozen=True)
+class Output:
+    """How a report is wanted: as JSON or as text, and as a page in a file beside that."""
+
+    as_json: bool
+    html: Path | None
+
+
+output_option = _gathered(
+    {
+        "as_json": click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        "html": click.option(
+            "--html", type=path_type, help="Write a page with pictures to this file too."
+        ),
+    },
+    "output",
+    Output,
+)
+
+
+def print_report(report, output: Output) -> None:
     """A report with `to_json()` and `document()`, in the form that was asked for."""
-    if as_json:
+    if output.html is not None:
+        _write_page(report.document(), output.html)
+    if output.as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
         return
     from trecx.reports.text import show
 
     show(report.document())
+
+
+def _write_page(document, path: Path) -> None:
+    from trecx import __version__
+    from trecx.files import write_atomic
+    from trecx.reports.html import to_html
+
+    write_atomic(path, to_html(document.title, [document], f"Made by trecx {__version__}."))

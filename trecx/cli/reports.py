@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from trecx.cli.options import (
+    Output,
     compile_options,
     data_options,
-    json_option,
     limit_option,
+    output_option,
     path_type,
     print_report,
     quiet_option,
@@ -33,8 +34,8 @@ def report() -> None:
 @report.command()
 @click.argument("path", metavar="BUNDLE|MODEL|RUN", type=path_type)
 @click.option("--base", type=path_type, help="The network without exits, to compare with.")
-@json_option
-def flops(path, base, as_json):
+@output_option
+def flops(path, base, output):
     """Operations by layer, segment and path, and the exit's break-even rate.
 
     Takes a bundle, a .tflite file, a training run, or a Keras model (.keras, .h5).
@@ -46,20 +47,20 @@ def flops(path, base, as_json):
     """
     from trecx import pipeline
 
-    print_report(pipeline.flops(path, base), as_json)
+    print_report(pipeline.flops(path, base), output)
 
 
 @report.command()
 @click.argument("path", metavar="BUNDLE|MODEL.tflite", type=path_type)
 @target_option
 @compile_options
-@json_option
-def memory(path, target, compiling, as_json):
+@output_option
+def memory(path, target, compiling, output):
     """The arena over time, buffer by buffer, with its lower bound."""
     from trecx import pipeline
 
     found = pipeline.memory(path, target, **compiling)
-    print_report(found, as_json)
+    print_report(found, output)
 
 
 def _analysis_options(command):
@@ -67,7 +68,7 @@ def _analysis_options(command):
         click.argument("bundle_path", metavar="BUNDLE", type=path_type),
         data_options,
         limit_option,
-        json_option,
+        output_option,
         quiet_option,
     ):
         command = option(command)
@@ -76,9 +77,9 @@ def _analysis_options(command):
 
 @report.command()
 @_analysis_options
-def accuracy(bundle_path, data, limit, as_json, quiet):
+def accuracy(bundle_path, data, limit, output, quiet):
     """Accuracy and exit rate of the calibrated policy on the test split."""
-    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.accuracy())
+    _analyse(bundle_path, data, limit, quiet, output, lambda a: a.accuracy())
 
 
 def _policy_names(_ctx, _param, value: str) -> tuple[str, ...]:
@@ -99,12 +100,12 @@ def _policy_names(_ctx, _param, value: str) -> tuple[str, ...]:
     show_default=True,
     help="Exit policies to compare, separated by commas.",
 )
-def benefit(bundle_path, data, limit, as_json, quiet, policies):
+def benefit(bundle_path, data, limit, output, quiet, policies):
     """Accuracy against average cost for every threshold.
 
     Thresholds are chosen on the calibration split and reported on the test split.
     """
-    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.benefit(policies))
+    _analyse(bundle_path, data, limit, quiet, output, lambda a: a.benefit(policies))
 
 
 @report.command()
@@ -114,17 +115,17 @@ def benefit(bundle_path, data, limit, as_json, quiet, policies):
     type=path_type,
     help="Bundle of the same network trained without exit assistance, to measure what that does.",
 )
-def overthinking(bundle_path, data, limit, as_json, quiet, without):
+def overthinking(bundle_path, data, limit, output, quiet, without):
     """What the early exit gets right and the full network wrong, and what recovers it."""
-    _analyse(bundle_path, data, limit, quiet, as_json, lambda a: a.overthinking(without))
+    _analyse(bundle_path, data, limit, quiet, output, lambda a: a.overthinking(without))
 
 
-def _analyse(bundle_path, data, limit, quiet, as_json, what):
+def _analyse(bundle_path, data, limit, quiet, output, what):
     from trecx import pipeline
 
     with stage_progress(quiet) as progress:
         found = what(pipeline.analysis(bundle_path, data, limit=limit, progress=progress))
-    print_report(found, as_json)
+    print_report(found, output)
 
 
 @click.command()
@@ -152,7 +153,7 @@ def demo(out, task, target, seed, quiet):
 
     with stage_progress(quiet) as progress, training_progress(quiet) as training:
         for document in run_demo(out, task, target, seed, progress, training):
-            print_report(document, False)
+            print_report(document, Output(as_json=False, html=None))
 
 
 COMMANDS = (report, demo)
