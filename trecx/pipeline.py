@@ -26,8 +26,12 @@ def train(
     run_dir: Path | None = None,
     resume: bool = False,
     progress=None,
+    **options,
 ):
-    """Train a task's network, or a user's, by a recipe; returns trecx.exits.TrainedModel."""
+    """Train a task's network, or a user's, by a recipe; returns trecx.exits.TrainedModel.
+
+    options: tensorboard, all_devices; see trecx.exits.train.
+    """
     from trecx.stages.training import recipe_for
     from trecx.task import find_task
 
@@ -40,6 +44,7 @@ def train(
         run_dir=run_dir,
         resume=resume,
         progress=progress,
+        **options,
     )
 
 
@@ -52,6 +57,7 @@ def train_recipe(
     run_dir: Path | None = None,
     resume: bool = False,
     progress=None,
+    **options,
 ):
     """As `train`, with a task and a recipe as objects."""
     from trecx.exits import train
@@ -72,6 +78,7 @@ def train_recipe(
             resume=resume,
             progress=progress,
             base=base,
+            **options,
         )
 
 

@@ -12,7 +12,11 @@ from trecx.cli.options import data_options, path_type
 @click.command()
 @click.argument("task_name", metavar="TASK")
 @data_options
-@click.option("--recipe", "recipe_name", help="Recipe of the task [default: its own].")
+@click.option(
+    "--recipe",
+    "recipe_name",
+    help="Recipe of the task, or a .json file with one [default: the task's own].",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Train so many epochs instead.")
 @click.option(
     "--model",
@@ -25,6 +29,8 @@ from trecx.cli.options import data_options, path_type
     "-o", "--out", "run_dir", type=path_type, help="Run folder [default: runs/TASK-RECIPE]."
 )
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last checkpoint.")
+@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too, in the run folder.")
+@click.option("--all-devices", is_flag=True, help="Spread each batch over all of Keras's devices.")
 @click.option("--quiet", is_flag=True, help="No progress display.")
 def train(
     task_name,
@@ -35,6 +41,8 @@ def train(
     exit_at,
     run_dir,
     resume,
+    tensorboard,
+    all_devices,
     quiet,
 ):
     """Train a network with an early exit, jointly.
@@ -62,7 +70,10 @@ def train(
             run_dir=run_dir,
             resume=resume,
             progress=progress,
+            tensorboard=tensorboard,
+            all_devices=all_devices,
         )
+    folder = run_dir or Path("runs") / f"{task_name}-{trained.recipe.name}"
     last = trained.history[-1] if trained.history else {}
     figures = ", ".join(
         f"{key.removeprefix('calibration_')} {value:.1%}"
@@ -71,9 +82,7 @@ def train(
     )
     label = " (synthetic data)" if trained.synthetic else ""
     click.echo(f"trained on {trained.data}{label}: {figures}")
-    click.echo(
-        f"next: trecx export {run_dir or Path('runs') / f'{task_name}-{trained.recipe.name}'}"
-    )
+    click.echo(f"next: trecx export {folder} -o {task_name}.bundle")
 
 
 COMMANDS = (train,)
