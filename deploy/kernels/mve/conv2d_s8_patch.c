@@ -11,11 +11,12 @@
 #include "trecx/mve_arith.h"
 #include "trecx/mve_product.h"
 
-/* Products of two chunks: any number of blocks; an even number, few channels. */
+/* Blocks of four, of three, and an even number of blocks of four with few channels. */
 typedef struct {
   void (*blocks)(trecx_mve_product *);
+  void (*short_blocks)(trecx_mve_product *); /* NULL: with two chunks there are none */
   void (*by_two)(trecx_mve_product *);
-} narrow_products;
+} products;
 
 /* Parts of scratch, and where the staging stands. */
 typedef struct {
@@ -368,26 +369,24 @@ static void run_by_tile(trecx_mve_product *work, const staging *s, int32_t first
 #define WIDEST_BY_TWO 36
 
 static void multiply_group(trecx_mve_product *work, const staging *s, int32_t count, int8_t *out,
-                           int8_t *tile, const narrow_products *narrow) {
+                           int8_t *tile, const products *multiply_by) {
   const int32_t channels = s->p->output_channels;
   const int32_t direct = channels & 1 ? 0 : s->in_fours & ~3;
-  void (*blocks)(trecx_mve_product *) = trecx_mve_multiply;
+  const int32_t by_two = direct % 8 == 0 && channels <= WIDEST_BY_TWO;
   work->blocks = direct / 4;
   work->short_blocks = (count - s->in_fours) / 3;
-  if (s->p->chunks == 2) {
-    blocks = direct % 8 == 0 && channels <= WIDEST_BY_TWO ? narrow->by_two : narrow->blocks;
+  if (direct > 0) run(work, s, 0, out, by_two ? multiply_by->by_two : multiply_by->blocks);
+  if (direct < s->in_fours) {
+    run_by_tile(work, s, direct, s->in_fours, out, tile, multiply_by->blocks);
   }
-  if (direct > 0) run(work, s, 0, out, blocks);
-  if (direct < s->in_fours)
-    run_by_tile(work, s, direct, s->in_fours, out, tile, trecx_mve_multiply);
   if (s->in_fours < count) {
-    run(work, s, s->in_fours, out + s->in_fours * channels, trecx_mve_multiply_short);
+    run(work, s, s->in_fours, out + s->in_fours * channels, multiply_by->short_blocks);
   }
 }
 
 static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_patch_params *p,
                                                    const int8_t *input, int8_t *output,
-                                                   void *scratch, const narrow_products *narrow) {
+                                                   void *scratch, const products *multiply_by) {
   const int32_t pixels = p->output_height * p->output_width;
   const int32_t pointwise = p->line_bytes == 0;
   trecx_mve_product *work = scratch;
@@ -416,7 +415,7 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
     } else {
       stage_rows(&s, count);
     }
-    multiply_group(work, &s, count, out, tile, narrow);
+    multiply_group(work, &s, count, out, tile, multiply_by);
     out += count * p->output_channels;
   }
   trecx_mve_clamp(output, (int32_t)(out - output), p->activation_min, p->activation_max);
@@ -424,13 +423,20 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
 
 void trecx_conv2d_s8_mve_patch(const trecx_conv2d_s8_mve_patch_params *params, const int8_t *input,
                                int8_t *output, void *scratch) {
-  static const narrow_products narrow = {trecx_mve_multiply_narrow, trecx_mve_multiply_narrow};
-  conv2d_patch(params, input, output, scratch, &narrow);
+  static const products multiply_by = {trecx_mve_multiply, trecx_mve_multiply_short,
+                                       trecx_mve_multiply};
+  conv2d_patch(params, input, output, scratch, &multiply_by);
 }
 
-void trecx_conv2d_s8_mve_patch_relu(const trecx_conv2d_s8_mve_patch_params *params,
-                                    const int8_t *input, int8_t *output, void *scratch) {
-  static const narrow_products narrow = {trecx_mve_multiply_narrow_relu,
-                                         trecx_mve_multiply_narrow_by_two_relu};
-  conv2d_patch(params, input, output, scratch, &narrow);
+void trecx_conv2d_s8_mve_patch_32(const trecx_conv2d_s8_mve_patch_params *params,
+                                  const int8_t *input, int8_t *output, void *scratch) {
+  static const products multiply_by = {trecx_mve_multiply_narrow, NULL, trecx_mve_multiply_narrow};
+  conv2d_patch(params, input, output, scratch, &multiply_by);
+}
+
+void trecx_conv2d_s8_mve_patch_32_relu(const trecx_conv2d_s8_mve_patch_params *params,
+                                       const int8_t *input, int8_t *output, void *scratch) {
+  static const products multiply_by = {trecx_mve_multiply_narrow_relu, NULL,
+                                       trecx_mve_multiply_narrow_by_two_relu};
+  conv2d_patch(params, input, output, scratch, &multiply_by);
 }

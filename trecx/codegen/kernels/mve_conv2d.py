@@ -215,7 +215,7 @@ class MveConv2DPatch(MveChoice):
         }
         return [
             Step(
-                kernel="trecx_conv2d_s8_mve_patch" + ("" if corrects_ties(op) else "_relu"),
+                kernel=self._kernel(op, chunks),
                 sources=("mve/conv2d_s8_patch.c", "mve/product_s8.c"),
                 header="conv2d_s8_mve.h",
                 params_type="trecx_conv2d_s8_mve_patch_params",
@@ -231,6 +231,12 @@ class MveConv2DPatch(MveChoice):
                 scheme=self.scheme,
             )
         ]
+
+    @staticmethod
+    def _kernel(op: Operator, chunks: int) -> str:
+        if chunks > 2:
+            return "trecx_conv2d_s8_mve_patch"
+        return "trecx_conv2d_s8_mve_patch_32" + ("" if corrects_ties(op) else "_relu")
 
     def _group(self, pixels: int, patch_bytes: int) -> int:
         if round_up(pixels, 4) * patch_bytes <= self.staged_whole:
