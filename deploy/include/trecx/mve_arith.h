@@ -1,20 +1,16 @@
 /* What the Helium (Armv8.1-M MVE, integer) kernels share: bulk moves, and the requantisation of a
  * block of accumulators as assembly text.
  *
- * Requantisation of accumulator a, exactly TensorFlow Lite Micro's (trecx/arith.h), for right
- * shifts of 1 to 31:
- *
- *   VQRDMULH  x = high half of 2 * a * multiplier, rounded: SaturatingRoundingDoublingHighMul.
- *             (gemmlowp's form with two nudges and a truncating division equals floor((a *
- *             multiplier + 2^30) / 2^31) for either sign.)
- *   VRSHL     x / 2^shift, rounded, ties towards plus infinity. RoundingDivideByPOT takes ties
- *             away from zero: for negative x, one less has to go in. VQRDMLAH adds the product to
- *             its destination, so a destination preset to a >> 31 costs one instruction. Where the
- *             product rounds to 0 although a < 0, the -1 that goes in comes out as 0: (-1 +
- * 2^(shift
- *             - 1)) >> shift = 0.
- *   VQMOVN    twice, with the output's zero point added in between (VQADD, 16 bits): saturation at
- *             each step, so together a clamp to [-128, 127].
+ * Requantisation of an accumulator a, exactly TensorFlow Lite Micro's (trecx/arith.h), for right
+ * shifts from 1 to 31:
+ * - VQRDMULH, x = the high half of 2 * a * multiplier, rounded. (gemmlowp's form, with two nudges
+ *   and a truncating division, equals floor((a * multiplier + 2^30) / 2^31) for either sign.)
+ * - VRSHL, x / 2^shift, rounded, ties towards plus infinity. TFLM takes ties away from zero: of a
+ *   negative x, one less has to go in. VQRDMLAH adds the product to its destination, so presetting
+ *   that to a >> 31 is all it takes. If the product rounds to 0 although a < 0, -1 goes in and
+ *   (-1 + 2^(shift - 1)) >> shift = 0 comes out, as it should.
+ * - VQMOVN twice, with the output's zero point added in between (VQADD, 16 bits): saturation every
+ *   time, together a clamp to [-128, 127].
  *
  * The correction of ties is left out where activation_min >= the output's zero point: there every
  * negative x gives activation_min, corrected or not. Other clamps than [-128, 127] are applied to

@@ -31,15 +31,13 @@ typedef struct {
   int32_t correct_ties;
 } trecx_mve_product;
 
-/* `blocks` blocks of four, any number of chunks from 2 on. All of these change `packed` and
- * `output`. */
+/* `blocks` blocks of four, any number of chunks from 2 on. All change `packed` and `output`. */
 void trecx_mve_multiply(trecx_mve_product *work);
 
 /* `short_blocks` blocks of three. */
 void trecx_mve_multiply_short(trecx_mve_product *work);
 
-/* Two chunks. _relu: no correction of ties; by_two: an even number of blocks, at most 36 channels.
- */
+/* Two chunks. _relu: no correction of ties; by_two: an even number of blocks, up to 36 channels. */
 void trecx_mve_multiply_narrow(trecx_mve_product *work);
 void trecx_mve_multiply_narrow_relu(trecx_mve_product *work);
 void trecx_mve_multiply_narrow_by_two_relu(trecx_mve_product *work);

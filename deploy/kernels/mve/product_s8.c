@@ -60,13 +60,13 @@
   ".irp behind, 448, 416, 384, 352, 320, 288, 256, 224, 192, 160, 128, 96, 64, 32 \n"
 
 /* Where a block goes on after its resident chunks: in the unrolled code, or in the loop. */
-#define ENTRY(unrolled, unrolled_end, chunk_bytes, loop)  \
+#define ENTRY(unrolled, unrolled_end, chunk_bytes, loop) \
   "ldr r0, [r9, %[streamed]] \n"                \
   "ldr r1, [r9, %[correct_ties]] \n"            \
   "adr.w r11, " unrolled_end " \n"              \
   "mov r2, " chunk_bytes " \n"                  \
   "mls r11, r0, r2, r11 \n"                     \
-  "cmp r0, " unrolled " \n"                      \
+  "cmp r0, " unrolled " \n"                     \
   "bgt 8f \n"                                   \
   "cbz r1, 9f \n"                               \
   "8: adr.w r11, " loop " \n"                   \

@@ -14,9 +14,9 @@
  * packed, 4-byte aligned, has a record for each channel:
  * - stride 1, 20 bytes: three words, the kernel rows, bytes kx = 0, 1, 2 (rows and columns that a
  *   smaller kernel does not have are 0); the fourth byte of the first row is minus the right shift
- *   (-31 to -1); then bias and multiplier. The bias includes -input_zero_point * sum of the
- * weights;
+ *   (-31 to -1); then bias and multiplier;
  * - stride 2, 24 bytes: the third taps of the three rows and a zero byte, then as above.
+ * The bias includes -input_zero_point * sum of the weights.
  *
  * The plane of one channel, with its border:
  * - stride 1: plane_height = max(pad_top + input_height, output_height + 2); plane_width =
