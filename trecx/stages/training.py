@@ -22,7 +22,7 @@ def recipe_for(
     """
     recipe = read_recipe(Path(name)) if name and name.endswith(".json") else task.recipe(name)
     if epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=epochs)
+        recipe = recipe.stretched(epochs)  # The schedule keeps its shape.
     if exit_at is not None:
         if len(recipe.exits) != 1:
             raise InputError(f"--at names one exit, recipe {recipe.name!r} has {len(recipe.exits)}")
