@@ -7,7 +7,7 @@ from trecx.quiet import quiet_stderr
 
 _HOME = {
     "EarlyExitModel": "graft",
-    "Progress": "training",
+    "Progress": "logs",
     "TrainedModel": "trained",
     "add_exit": "graft",
     "add_exits": "graft",

@@ -1,10 +1,7 @@
-"""The training loop: epochs, checkpoints, resuming, logs."""
+"""The training loop: epochs, checkpoints, resuming."""
 
 import contextlib
-import csv
 import hashlib
-import io
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,31 +10,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from trecx.errors import DataError, InputError, ToolMissingError, TrainingError
+from trecx.errors import DataError, InputError, TrainingError
 from trecx.exits import checkpoint, devices
 from trecx.exits.checkpoint import Checkpoint
 from trecx.exits.graft import EarlyExitModel
 from trecx.exits.joint import JointModel, joint_model, output_names
+from trecx.exits.logs import BatchWatcher, Progress, TensorBoardLog, write_csv
 from trecx.exits.methods import make_method
 from trecx.exits.methods.method import Method
 from trecx.exits.trained import TrainedModel, predict, save_trained
-from trecx.files import write_atomic
 from trecx.task import DataSplits, Recipe, Samples, Task
 
 CHECKPOINT_FILE = "checkpoint.npz"
 LOG_FILE = "log.csv"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training run stands; epochs count from 0, `seconds_left` estimates the whole rest."""
-
-    epoch: int
-    epochs: int
-    batch: int
-    batches: int
-    seconds_left: float
-    figures: dict[str, float]
 
 
 def train(
@@ -75,21 +60,23 @@ def train(
     """
     run_dir = Path(run_dir)
     _check(recipe, data, run_dir, resume)
-    board = _TensorBoard(run_dir / "tensorboard" if tensorboard else None)
+    board = TensorBoardLog(run_dir / "tensorboard" if tensorboard else None)
     with devices.all_devices() if all_devices else contextlib.nullcontext(1) as device_count:
         if all_devices and base is not None:
             base = _rebuilt(base)
         identity = _identity(task, recipe, data, seed, base, device_count)
         run = _build(task, recipe, len(data.labels), seed, base)
         state = _resumed(run_dir, identity, run) if resume else Checkpoint(identity)
-        clock = _Clock(recipe, len(data.train) // recipe.batch_size, state.epochs_done, progress)
+        watcher = BatchWatcher(
+            recipe, len(data.train) // recipe.batch_size, state.epochs_done, progress
+        )
         for epoch in range(state.epochs_done, recipe.epochs):
-            figures = _train_epoch(run, data.train, recipe, seed, epoch, clock, run_dir)
+            figures = _train_epoch(run, data.train, recipe, seed, epoch, watcher, run_dir)
             figures |= _held_out_quality(run, data.calibration)
             state.history.append({"epoch": epoch + 1, **figures})
             state.epochs_done = epoch + 1
             checkpoint.save(run_dir / CHECKPOINT_FILE, state, run.variables)
-            _write_log(run_dir / LOG_FILE, state.history)
+            write_csv(run_dir / LOG_FILE, state.history)
             board.add(state.history[-1])
     trained = TrainedModel(
         run.network.plain(),
@@ -167,38 +154,14 @@ class EpochBatches(keras.utils.PyDataset):
         return inputs, self.samples.labels[chosen].astype(np.int32)
 
 
-class _Clock(keras.callbacks.Callback):
-    """Stops at a loss that is not finite, and reports progress with the time left."""
-
-    def __init__(self, recipe: Recipe, batches: int, epochs_done: int, report):
-        super().__init__()
-        self.recipe, self.batches, self.report = recipe, batches, report
-        self.first_epoch = self.epoch = epochs_done
-        self.started = time.monotonic()
-        self.bad_batch: int | None = None
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            self.bad_batch = batch
-            self.model.stop_training = True
-        if self.report is not None:
-            done = (self.epoch - self.first_epoch) * self.batches + batch + 1
-            left = (self.recipe.epochs - self.first_epoch) * self.batches - done
-            seconds = (time.monotonic() - self.started) / done * left
-            figures = {name: float(value) for name, value in logs.items()}
-            self.report(
-                Progress(self.epoch, self.recipe.epochs, batch + 1, self.batches, seconds, figures)
-            )
-
-
 def _train_epoch(
-    run: _Run, samples, recipe, seed, epoch: int, clock: _Clock, run_dir: Path
+    run: _Run, samples, recipe, seed, epoch: int, watcher: BatchWatcher, run_dir: Path
 ) -> dict[str, float]:
     model = run.model
     run.method.on_epoch_begin(run.network, epoch, recipe.epochs)
     model.optimizer.learning_rate = recipe.learning_rate_at(epoch)
     model.progress.assign(epoch / recipe.epochs)
-    clock.epoch = epoch
+    watcher.epoch = epoch
     # PyTorch draws dropout from a global state that no checkpoint holds.
     keras.utils.set_random_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
     history = model.fit(
@@ -206,10 +169,10 @@ def _train_epoch(
         epochs=1,
         verbose=0,
         shuffle=False,
-        callbacks=[clock],
+        callbacks=[watcher],
     )
-    if clock.bad_batch is not None:
-        raise _not_finite(f"the loss of batch {clock.bad_batch + 1}", recipe, epoch, run_dir)
+    if watcher.bad_batch is not None:
+        raise _not_finite(f"the loss of batch {watcher.bad_batch + 1}", recipe, epoch, run_dir)
     # A fused ReLU turns NaN into 0: the loss alone does not show weights that are lost.
     for variable in model.trainable_variables:
         if not np.all(np.isfinite(keras.ops.convert_to_numpy(variable))):
@@ -281,40 +244,3 @@ def _check(recipe: Recipe, data: DataSplits, run_dir: Path, resume: bool) -> Non
         raise InputError(
             f"{run_dir} already holds a training run; resume it, or choose another folder"
         )
-
-
-def _write_log(path: Path, history: list[dict[str, float]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]))
-    writer.writeheader()
-    writer.writerows(history)
-    write_atomic(path, text.getvalue())
-
-
-class _TensorBoard:
-    """Writes each epoch's figures as scalars; does nothing without a folder."""
-
-    def __init__(self, folder: Path | None):
-        self.writer = None
-        if folder is None:
-            return
-        try:
-            import tensorflow as tf
-        except ImportError:
-            raise ToolMissingError(
-                "TensorBoard logs need TensorFlow: pip install 'trecx[train]', or use log.csv"
-            ) from None
-        self.tf = tf
-        self.writer = tf.summary.create_file_writer(str(folder))
-
-    def add(self, figures: dict[str, float]) -> None:
-        if self.writer is None:
-            return
-        values = [{"tag": k, "simple_value": v} for k, v in figures.items() if k != "epoch"]
-        message = self.tf.compat.v1.Summary(value=values)
-        with self.writer.as_default():
-            # Not tf.summary.scalar, which needs TensorBoard itself to be installed.
-            self.tf.summary.experimental.write_raw_pb(
-                message.SerializeToString(), step=figures["epoch"]
-            )
-        self.writer.flush()

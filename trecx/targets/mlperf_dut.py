@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pty
@@ -27,6 +28,8 @@ from trecx.targets.faults import error_from_exit
 from trecx.targets.qemu import NANOSECONDS_PER_INSTRUCTION, Emulator, require_qemu
 
 _START_SECONDS = 20
+# Bytes that wait for one side of a pseudo-terminal before the other is made to wait.
+_HELD_BYTES = 1 << 16
 
 MODEL_IDS = ("ic01", "kws01", "vww01", "ad01")
 
@@ -300,23 +303,39 @@ class PseudoTerminal:
                 raise failure
 
     def _carry(self) -> None:
-        """Copy bytes both ways until closed."""
+        """Copy bytes both ways until closed.
+
+        Neither direction waits for the other: a program that does not read, or a device that is
+        busy answering, only stops being read from once `_HELD_BYTES` wait for it.
+        """
         line = self._server.line
+        to_device, to_program = bytearray(), bytearray()
         is_open = False
         while not self._stop.is_set():
-            watched = [line, self._device] if is_open else [line]
-            ready, _, _ = select.select(watched, [], [], 0.05)
+            readable = [line] if len(to_program) < _HELD_BYTES else []
+            if is_open and len(to_device) < _HELD_BYTES:
+                readable.append(self._device)
+            writable = [line] * bool(to_device) + [self._device] * bool(to_program)
+            readable, writable, _ = select.select(readable, writable, [], 0.05)
             if not is_open and self._has_program():
                 tty.setraw(self._device)
                 is_open = True
-            if line in ready:
+            if line in readable:
                 data = line.recv(4096)
                 if not data:
                     return
-                if is_open:
-                    self._to_program(data)
-            if self._device in ready:
-                is_open = self._from_program(line)
+                to_program += data
+            if self._device in readable:
+                is_open = self._read_program(to_device)
+            if line in writable:
+                # A device that has ended is seen by the next recv().
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    del to_device[: line.send(to_device, socket.MSG_DONTWAIT)]
+            if self._device in writable:
+                is_open = is_open and self._has_program()
+                self._write_program(to_program)
+            if not is_open:
+                to_program.clear()
 
     def _has_program(self) -> bool:
         poll = select.poll()
@@ -325,30 +344,26 @@ class PseudoTerminal:
         # A program that has already gone may have left something to read.
         return not any(event & select.POLLHUP and not event & select.POLLIN for event in events)
 
-    def _from_program(self, line: socket.socket) -> bool:
+    def _read_program(self, to_device: bytearray) -> bool:
+        """Take what the program has written; False when it has gone."""
         try:
             data = os.read(self._device, 4096)
         except OSError as error:
             if error.errno != errno.EIO:  # EIO: the last program has closed the terminal
                 raise
             data = b""
-        if data:
-            line.sendall(data)
-            self._in_command = not data.endswith(b"%")
-        elif self._in_command:
-            line.sendall(b"%")
-            self._in_command = False
-        return bool(data)
+        has_gone = not data
+        if has_gone and self._in_command:
+            data = b"%"
+        to_device += data
+        self._in_command = not (has_gone or data.endswith(b"%"))
+        return not has_gone
 
-    def _to_program(self, data: bytes) -> None:
-        while data and not self._stop.is_set():
-            _, ready, _ = select.select([], [self._device], [], 0.05)
-            try:
-                data = data[os.write(self._device, data) :] if ready else data
-            except BlockingIOError:  # the program does not read: wait for it
-                self._stop.wait(0.01)
-            if not self._has_program():
-                return
+    def _write_program(self, to_program: bytearray) -> None:
+        try:
+            del to_program[: os.write(self._device, to_program)]
+        except BlockingIOError:  # the terminal is full, whatever select() says of it
+            self._stop.wait(0.01)
 
 
 def _check_link(link: Path) -> None:
