@@ -50,12 +50,12 @@ DATA_NOTES = {
 
 @dataclass(frozen=True)
 class Result:
-    """One folder of `trecx compare`. name: of its section and picture."""
+    """One folder of `trecx compare`. name: of its section and pictures. pictures: SVG by file."""
 
     name: str
     figures: dict
     page: str
-    picture: str
+    pictures: dict[str, str]
 
     @property
     def methods(self) -> list[dict]:
@@ -74,7 +74,7 @@ def read_result(folder: Path) -> Result:
         folder.name,
         json.loads((folder / "comparison.json").read_text()),
         (folder / "comparison.md").read_text(),
-        (folder / "comparison.svg").read_text(),
+        {path.name: path.read_text() for path in sorted(folder.glob("comparison*.svg"))},
     )
 
 
@@ -148,13 +148,16 @@ def _verdict(result: Result) -> str:
 
 def _section(result: Result) -> str:
     """The comparison's own page as a section, its picture beside this page."""
-    text = result.page.replace("(comparison.svg)", f"({picture_name(result)})")
+    text = result.page
+    for name in result.pictures:
+        text = text.replace(f"({name})", f"({picture_name(result, name)})")
     text = re.sub(r"^# .*$", f"## {result.name}: {result.figures['data']}", text, flags=re.M)
     return text
 
 
-def picture_name(result: Result) -> str:
-    return f"comparison-{result.name}.svg"
+def picture_name(result: Result, name: str) -> str:
+    """Of a picture beside the page: comparison.svg of the folder kws is comparison-kws.svg."""
+    return name.replace("comparison", f"comparison-{result.name}", 1)
 
 
 def _percent(fraction: float, digits: int) -> str:
@@ -168,7 +171,8 @@ def main(folders: tuple[Path, ...], docs: Path) -> None:
     """Write COMPARISON.md and its pictures into the documentation."""
     results = [read_result(folder) for folder in folders]
     for result in results:
-        write_atomic(docs / picture_name(result), result.picture)
+        for name, picture in result.pictures.items():
+            write_atomic(docs / picture_name(result, name), picture)
     write_atomic(docs / "COMPARISON.md", page(results))
     click.echo(docs / "COMPARISON.md")
 

@@ -15,6 +15,7 @@ from tests.support import tiny_task
 from trecx.bundle import read_bundle
 from trecx.bundle.verify import verify_bundle
 from trecx.errors import InputError
+from trecx.exits import load_trained, predict
 from trecx.exits.methods import METHODS
 from trecx.policies import FAMILIES, Budget, Resamples, SplitRole
 from trecx.reports.text import to_text
@@ -24,7 +25,8 @@ from trecx.stages.comparing import compare_runs, name_runs, train_and_compare
 from trecx.stages.compiling import compile_for
 from trecx.stages.contenders import Terms, export_contender, read_run
 from trecx.stages.data import DataChoice
-from trecx.stages.outputs import quantise
+from trecx.stages.float_outputs import to_int8_form
+from trecx.stages.outputs import quantise, spread
 from trecx.stages.recipes import LAYOUTS
 from trecx.stages.running import run_on
 from trecx.task import ExitSpec
@@ -164,9 +166,34 @@ def test_the_report_has_every_method_and_policy(report):
 def test_the_comparison_is_written_whole(report, out):
     written = json.loads((out / "comparison.json").read_text())
     assert written == json.loads(json.dumps(report.to_json()))
-    assert (out / "comparison.svg").read_text().startswith("<svg")
+    for name in ("comparison.svg", "comparison-float.svg"):
+        assert (out / name).read_text().startswith("<svg")
     assert "![" in (out / "comparison.md").read_text()
     assert "<svg" in (out / "comparison.html").read_text()
+
+
+def test_float_answers_are_those_of_the_trained_network(report, contenders, out):
+    run = load_trained(out / "runs" / "sdn")
+    samples = CHOICE.load(TASK).test
+    rows = spread(len(samples), TERMS.limit)
+    for k, output in enumerate(predict(run.model, samples)):
+        answers = output[rows, :3].argmax(axis=1)
+        kept = contenders["sdn"].float_outputs[SplitRole.TEST].outputs[k]
+        assert np.array_equal(kept[:, :3].argmax(axis=1), answers)
+        assert np.abs(kept / 256 + 0.5 - output[rows]).max() <= 2.5 / 256
+    found = [p for p in report.precisions if p.name == "sdn"]
+    assert [p.exit for p in found] == ["exit 1", "exit 2", "full depth"]
+
+
+def test_rounding_never_changes_an_answer():
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0, 0.01, (500, 10))
+    even = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    certain = np.eye(10)[rng.integers(0, 10, 50)]
+    for output in (even, certain, np.full((1, 10), 0.1)):
+        q = to_int8_form(np.concatenate([output, output[:, :1]], axis=1), 10)
+        assert np.array_equal(q[:, :10].argmax(axis=1), output.argmax(axis=1))
+        assert (np.sort(q[:, :10], axis=1)[:, -1] > np.sort(q[:, :10], axis=1)[:, -2]).all()
 
 
 def test_finished_work_is_used_again(report, out):

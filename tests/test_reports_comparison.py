@@ -23,6 +23,7 @@ from trecx.policies.benefit import best_accuracy
 from trecx.policies.rules import MaxSoftmax
 from trecx.reports.benefit import BenefitReport, Entry
 from trecx.reports.comparison import ComparisonReport, Training
+from trecx.reports.quantisation import exit_precisions
 from trecx.reports.text import to_markdown, to_text
 
 COSTS = PathCosts((45.0, 104.0), "FLOPs", base=100.0)
@@ -66,6 +67,8 @@ def report(benefit):
         (Training("base", "base", (), (), 3, 1, "max_softmax"), *trainings),
         benefit,
         (("plain", overthinking),),
+        tuple(exit_precisions("plain", STRONG[1].correct(), TEST.correct(), FEW)),
+        BenefitReport("float", (entry("plain", STRONG),), FEW),
         ("A note.",),
     )
 
@@ -155,8 +158,8 @@ def folder(report, tmp_path):
     (tmp_path / "toy").mkdir()
     for name, text in (
         ("comparison.json", json.dumps(report.to_json())),
-        ("comparison.md", to_markdown(report.document(), pictures=["comparison.svg"])),
-        ("comparison.svg", report.svg()),
+        ("comparison.md", to_markdown(report.document(), pictures=list(report.pictures()))),
+        *report.pictures().items(),
     ):
         (tmp_path / "toy" / name).write_text(text)
     return tmp_path / "toy"
@@ -168,6 +171,7 @@ def test_page_has_the_figures_of_the_comparisons(folder, report):
     assert f"{100 * pick:.1f} %" in text
     assert "| toy | plain | margin |" in text
     assert "## toy: made-up blobs" in text and "(comparison-toy.svg)" in text
+    assert "(comparison-toy-float.svg)" in text
     assert "| toy | made-up blobs: synthetic | 600 / 800 |" in text
     best = report.benefit.best
     assert f"**toy**: the largest area has {best.name} (published)" in text
@@ -193,5 +197,17 @@ def test_page_says_where_the_best_is_behind(folder, report):
 def test_command_writes_page_and_pictures(folder, tmp_path):
     done = CliRunner().invoke(main, [str(folder), "--docs", str(tmp_path / "docs")])
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "docs" / "comparison-toy.svg").read_text().startswith("<svg")
+    for name in ("comparison-toy.svg", "comparison-toy-float.svg"):
+        assert (tmp_path / "docs" / name).read_text().startswith("<svg")
     assert (tmp_path / "docs" / "COMPARISON.md").read_text().startswith("# Exit methods compared")
+
+
+def test_precision_is_the_paired_difference(report):
+    first, last = report.precisions
+    assert (first.exit, last.exit) == ("exit 1", "full depth")
+    for k, row in enumerate(report.precisions):
+        before, after = STRONG[1].correct()[k], TEST.correct()[k]
+        assert row.float_accuracy.value == pytest.approx(before.mean())
+        assert row.change.value == pytest.approx(after.mean() - before.mean())
+        assert row.change.low <= row.change.value <= row.change.high
+    assert "int8 minus float" in to_text(report.document())

@@ -203,6 +203,10 @@ class BenefitReport:
             blocks.append(SYNTHETIC)
         return Document(self.title, tuple(blocks))
 
+    def curve_blocks(self) -> list[Block]:
+        """The picture and the reductions alone."""
+        return [Figure(self.svg(), f"{self.title}: {self.caption}"), self._pick_table(self.title)]
+
     @property
     def caption(self) -> str:
         return "test accuracy against mean cost; dots: settings that calibration picked"
@@ -253,7 +257,7 @@ class BenefitReport:
         numeric = frozenset(range(1, len(columns)))
         return Table(columns, tuple(rows), numeric, "Accuracy of each exit on all test samples")
 
-    def _pick_table(self) -> Table:
+    def _pick_table(self, of: str = "") -> Table:
         rows = []
         for e in self.entries:
             cells = [
@@ -262,6 +266,7 @@ class BenefitReport:
             ]
             rows.append((e.name, e.curve.policy, *cells))
         title = "Reduction at a largest loss in points: chosen on calibration, measured on test"
+        title = f"{of}. {title}" if of else title
         return Table(
             ("method", "policy", *(f"{loss:g}" for loss in LOSSES)),
             tuple(rows),

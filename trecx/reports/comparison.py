@@ -8,6 +8,7 @@ from trecx.policies.overthinking import Overthinking
 from trecx.reports.accuracy import interval
 from trecx.reports.benefit import BenefitReport
 from trecx.reports.document import Block, Document, Facts, Note, Table, percent
+from trecx.reports.quantisation import ExitPrecision, precision_table
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class ComparisonReport:
     """trainings: in the order of the entries, the base network first. overthinking: by name.
 
     target: what RAM and flash were computed for. notes: what a reader must know beside.
+    precisions: every exit of every network before and after quantisation. float_benefit: the
+    benefit before quantisation.
     """
 
     task: str
@@ -40,6 +43,8 @@ class ComparisonReport:
     trainings: tuple[Training, ...]
     benefit: BenefitReport
     overthinking: tuple[tuple[str, Overthinking], ...]
+    precisions: tuple[ExitPrecision, ...]
+    float_benefit: BenefitReport
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict:
@@ -52,12 +57,17 @@ class ComparisonReport:
             "trainings": [asdict(t) for t in self.trainings],
             "benefit": self.benefit.to_json(),
             "overthinking": {name: a.to_json() for name, a in self.overthinking},
+            "precisions": [p.to_json() for p in self.precisions],
+            "float_benefit": self.float_benefit.to_json(),
             "notes": list(self.notes),
         }
 
-    def svg(self) -> str:
-        """The benefit curves."""
-        return self.benefit.svg()
+    def pictures(self) -> dict[str, str]:
+        """SVG by file name, in the order of the document's figures."""
+        return {
+            "comparison.svg": self.benefit.svg(),
+            "comparison-float.svg": self.float_benefit.svg(),
+        }
 
     def document(self) -> Document:
         facts = Facts(
@@ -71,6 +81,7 @@ class ComparisonReport:
         blocks: list[Block] = [facts, *self.benefit.document().blocks, self._training_table()]
         if self.overthinking:
             blocks += [self._overthinking_table(), OVERTHINKING]
+        blocks += [precision_table(self.precisions), *self.float_benefit.curve_blocks()]
         blocks += [Note(note) for note in self.notes]
         return Document(f"Exit methods on {self.task}", tuple(blocks))
 

@@ -98,7 +98,7 @@ def compare(
     progress: Say | None = None,
 ) -> ComparisonReport:
     """Export `runs` to `out`/bundles, measure them on the same samples, and write comparison.json,
-    .md, .html and .svg into `out`."""
+    .md, .html and the pictures into `out`."""
     say = progress or _silent
     base_name = _base_of(runs)
     for run in runs.values():
@@ -133,9 +133,10 @@ def name_runs(runs: Sequence[str]) -> dict[str, RunFacts]:
 
 
 def _write(report: ComparisonReport, out: Path) -> None:
-    document, svg = report.document(), report.svg()
-    write_atomic(out / "comparison.svg", svg)
-    write_atomic(out / "comparison.md", to_markdown(document, pictures=["comparison.svg"]))
+    document, pictures = report.document(), report.pictures()
+    for name, svg in pictures.items():
+        write_atomic(out / name, svg)
+    write_atomic(out / "comparison.md", to_markdown(document, pictures=list(pictures)))
     write_atomic(out / "comparison.html", to_html(document.title, [document], report.data))
     text = json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n"
     write_atomic(out / "comparison.json", text)

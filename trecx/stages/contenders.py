@@ -24,6 +24,7 @@ from trecx.policies import (
 from trecx.quiet import load_keras
 from trecx.stages.calibrating import path_costs
 from trecx.stages.exporting import quantised_segments
+from trecx.stages.float_outputs import float_chain_outputs
 from trecx.stages.outputs import chain_outputs
 from trecx.task import DataSplits, Recipe, Task
 from trecx.tflite.importer import read_graph
@@ -79,12 +80,14 @@ class Contender:
     """A run, exported to int8, with its outputs on both splits.
 
     outputs: those of the base network stand beside them, once `beside` has been called.
+    float_outputs: the same before quantisation.
     """
 
     name: str
     run: RunFacts
     bundle: Bundle
     outputs: Mapping[SplitRole, ChainOutputs]
+    float_outputs: Mapping[SplitRole, ChainOutputs]
 
     @property
     def policy(self) -> str:
@@ -93,11 +96,17 @@ class Contender:
 
     def beside(self, base: Contender) -> Contender:
         """With the outputs of the base network."""
-        outputs = {
-            split: replace(o, base=base.outputs[split].outputs[-1])
-            for split, o in self.outputs.items()
-        }
-        return replace(self, outputs=outputs)
+        return replace(
+            self,
+            outputs=_beside(self.outputs, base.outputs),
+            float_outputs=_beside(self.float_outputs, base.float_outputs),
+        )
+
+
+def _beside(
+    outputs: Mapping[SplitRole, ChainOutputs], base: Mapping[SplitRole, ChainOutputs]
+) -> Mapping[SplitRole, ChainOutputs]:
+    return {split: replace(o, base=base[split].outputs[-1]) for split, o in outputs.items()}
 
 
 def read_run(path: Path) -> RunFacts:
@@ -172,7 +181,8 @@ def export_contender(
 
     Everything is kept and used again when it belongs to the same network, data and terms.
     """
-    files = [folder / "outputs" / f"{name}-{split.value}.npz" for split in SPLITS]
+    files = {split: folder / "outputs" / f"{name}-{split.value}.npz" for split in SPLITS}
+    float_files = {s: f.with_name(f"{name}-float-{s.value}.npz") for s, f in files.items()}
     bundle_path, key_file = folder / "bundles" / name, folder / "outputs" / f"{name}.json"
     key = {
         "network": hashlib.sha256((run.path / "model.keras").read_bytes()).hexdigest(),
@@ -180,20 +190,25 @@ def export_contender(
         "data": [data.name, *(len(s) for s in (data.train, data.calibration, data.test))],
         "limit": terms.limit,
         "max_accuracy_loss": terms.max_accuracy_loss,
+        "with_float_outputs": True,
     }
     if _read_key(key_file) == key:
-        outputs = {split: ChainOutputs.load(f) for split, f in zip(SPLITS, files, strict=True)}
-        return Contender(name, run, read_bundle(bundle_path), outputs)
+        outputs, float_outputs = (
+            {split: ChainOutputs.load(f) for split, f in kept.items()}
+            for kept in (files, float_files)
+        )
+        return Contender(name, run, read_bundle(bundle_path), outputs, float_outputs)
     say(f"{name}: quantising to int8", 0, 1)
-    full, parts = _quantised(run, data)
+    full, parts, float_outputs = _quantised(run, data, terms.limit)
     say(f"{name}: quantising to int8", 1, 1)
     graphs = [read_graph(part) for part in parts]
     outputs = {split: _outputs(name, graphs, data, split, terms.limit, say) for split in SPLITS}
-    for file, split in zip(files, SPLITS, strict=True):
-        outputs[split].save(file)
+    for split in SPLITS:
+        outputs[split].save(files[split])
+        float_outputs[split].save(float_files[split])
     bundle = _write(run, bundle_path, full, parts, outputs, base, terms.max_accuracy_loss)
     write_atomic(key_file, json.dumps(key, indent=1) + "\n")
-    return Contender(name, run, bundle, outputs)
+    return Contender(name, run, bundle, outputs, float_outputs)
 
 
 def _adopt(
@@ -246,10 +261,22 @@ def _require_same_training(run: RunFacts, recipe: Recipe, data: DataSplits, seed
         )
 
 
-def _quantised(run: RunFacts, data: DataSplits) -> tuple[bytes, list[bytes]]:
+def _quantised(
+    run: RunFacts, data: DataSplits, limit: int | None
+) -> tuple[bytes, list[bytes], dict[SplitRole, ChainOutputs]]:
+    """The int8 model, its segments, and what the float model answers."""
     from trecx.exits import load_trained
 
-    return quantised_segments(load_trained(run.path).model, data)
+    model = load_trained(run.path).model
+    float_outputs = {
+        split: float_chain_outputs(model, _samples(data, split), split, limit=limit)
+        for split in SPLITS
+    }
+    return *quantised_segments(model, data), float_outputs
+
+
+def _samples(data: DataSplits, split: SplitRole):
+    return data.calibration if split is SplitRole.CALIBRATION else data.test
 
 
 def _outputs(
@@ -260,9 +287,14 @@ def _outputs(
     limit: int | None,
     say: Say,
 ) -> ChainOutputs:
-    samples = data.calibration if split is SplitRole.CALIBRATION else data.test
     what = f"{name}: {split.value} split"
-    return chain_outputs(graphs, samples, split, limit=limit, progress=lambda *at: say(what, *at))
+    return chain_outputs(
+        graphs,
+        _samples(data, split),
+        split,
+        limit=limit,
+        progress=lambda *at: say(what, *at),
+    )
 
 
 def _write(

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trecx.errors import InputError
 from trecx.ir.graph import Graph
-from trecx.policies import LOSSES, PathCosts, SplitRole, analyse_overthinking, benefit_curve
+from trecx.policies import (
+    LOSSES,
+    BenefitCurve,
+    ChainOutputs,
+    PathCosts,
+    SplitRole,
+    analyse_overthinking,
+    benefit_curve,
+)
 from trecx.policies.evaluation import Evaluation, evaluate
 from trecx.policies.overthinking import Overthinking
 from trecx.policies.rules import LearnedConfidence, Rule
 from trecx.reports.benefit import BenefitReport, Entry
 from trecx.reports.comparison import ComparisonReport, Training
 from trecx.reports.flops import flops_report
+from trecx.reports.quantisation import ExitPrecision, exit_precisions
 from trecx.stages.chain import load_chain
 from trecx.stages.compiling import compile_for
 from trecx.stages.contenders import Contender, Say, Terms
@@ -51,8 +60,10 @@ def comparison_report(
     say("compiling", len(contenders), len(contenders))
     base, *methods = measured
     entries, notes = _entries(base, methods, terms, say)
-    benefit = BenefitReport(
-        f"{task.name} on {data.name}", tuple(entries), terms.resamples, data.synthetic
+    title = f"{task.name} on {data.name}"
+    benefit = BenefitReport(title, tuple(entries), terms.resamples, data.synthetic)
+    float_benefit = BenefitReport(
+        f"{title}, float", tuple(_float_entries(methods, terms)), terms.resamples, data.synthetic
     )
     return ComparisonReport(
         task.name,
@@ -62,6 +73,8 @@ def comparison_report(
         tuple(_training(m) for m in measured),
         benefit,
         tuple((m.contender.name, _overthinking(m, methods, terms)) for m in methods),
+        tuple(p for m in measured for p in _precisions(m.contender, terms)),
+        float_benefit,
         (*notes, *_notes(measured, benefit, terms.policies)),
     )
 
@@ -89,8 +102,7 @@ def _entries(
     base: Measured, methods: list[Measured], terms: Terms, say: Say
 ) -> tuple[list[Entry], list[str]]:
     """A benefit curve for every method and policy, and why some have none."""
-    first = methods[0].costs
-    area_from = min(first.stop[0] / first.reference, 1.0)
+    area_from = _area_from(methods)
     entries, notes = [], []
     for number, method in enumerate(methods):
         say("benefit curves", number, len(methods))
@@ -104,17 +116,47 @@ def _entries(
     return entries, notes
 
 
-def _entry(method: Measured, base: Measured, policy: str, area_from: float, terms: Terms) -> Entry:
-    contender = method.contender
-    curve = benefit_curve(
-        contender.outputs[SplitRole.CALIBRATION],
-        contender.outputs[SplitRole.TEST],
+def _float_entries(methods: list[Measured], terms: Terms) -> Iterator[Entry]:
+    """A benefit curve for every method with its published policy, before quantisation."""
+    area_from = _area_from(methods)
+    for method in methods:
+        contender = method.contender
+        curve = _curve(contender.float_outputs, method, contender.policy, area_from, terms)
+        yield Entry(contender.name, curve, group=contender.name)
+
+
+def _area_from(methods: list[Measured]) -> float:
+    """Relative cost of the first method's first exit."""
+    first = methods[0].costs
+    return min(first.stop[0] / first.reference, 1.0)
+
+
+def _curve(
+    outputs: Mapping[SplitRole, ChainOutputs],
+    method: Measured,
+    policy: str,
+    area_from: float,
+    terms: Terms,
+) -> BenefitCurve:
+    return benefit_curve(
+        outputs[SplitRole.CALIBRATION],
+        outputs[SplitRole.TEST],
         method.costs,
         policy,
         "base",
         area_from,
         terms.resamples,
     )
+
+
+def _precisions(contender: Contender, terms: Terms) -> list[ExitPrecision]:
+    before, after = (o[SplitRole.TEST] for o in (contender.float_outputs, contender.outputs))
+    return exit_precisions(contender.name, before.correct(), after.correct(), terms.resamples)
+
+
+def _entry(method: Measured, base: Measured, policy: str, area_from: float, terms: Terms) -> Entry:
+    contender = method.contender
+    curve = _curve(contender.outputs, method, policy, area_from, terms)
     own = policy == contender.policy
     return Entry(
         contender.name if own else f"{contender.name}, {policy}",
