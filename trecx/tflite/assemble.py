@@ -85,6 +85,10 @@ class Assembler:
 
     def model(self) -> bytes:
         """The bytes of the assembled .tflite file."""
+        return write_model(self.record())
+
+    def record(self) -> Record:
+        """The assembled model."""
         subgraphs = [s.record() for s in self.subgraphs]
         metadata = [
             schema.new("Metadata", name=name, buffer=place) for name, place in self.metadata.items()
@@ -93,17 +97,15 @@ class Assembler:
             schema.new("Buffer", data=np.frombuffer(raw, np.uint8) if raw else None)
             for raw in self._buffers
         ]
-        return write_model(
-            schema.new(
-                "Model",
-                version=schema.VERSION,
-                description=self.description,
-                operator_codes=self.codes,
-                subgraphs=subgraphs,
-                buffers=buffers,
-                metadata=metadata,
-                signature_defs=self.signatures,
-            )
+        return schema.new(
+            "Model",
+            version=schema.VERSION,
+            description=self.description,
+            operator_codes=self.codes,
+            subgraphs=subgraphs,
+            buffers=buffers,
+            metadata=metadata,
+            signature_defs=self.signatures,
         )
 
 

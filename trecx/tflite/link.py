@@ -18,40 +18,66 @@ import numpy as np
 
 from trecx.errors import InputError, UnsupportedModelError
 from trecx.ir.graph import Graph, Tensor
-from trecx.tflite import schema
+from trecx.tflite import arena, schema
 from trecx.tflite.assemble import Assembler, SubgraphAssembler
 from trecx.tflite.cut import segment_names
 from trecx.tflite.dataflow import Dataflow
 from trecx.tflite.decision import Exit, add_decision, class_units
 from trecx.tflite.flatbuffer import Record
 from trecx.tflite.importer import graph_from_model
-from trecx.tflite.model import indices, operator_kind, read_model
+from trecx.tflite.model import indices, operator_kind, read_model, write_model
 
 _IF_VERSION = 1
 _SLICE_VERSION = 2
 _METADATA = "trecx_cascade"
 
+# The branches are nested as deep as there are exits.
+_MAX_SEGMENTS = 64
 
-def link(segments: Sequence[bytes], policies: Sequence[dict]) -> bytes:
+
+def link(segments: Sequence[bytes], policies: Sequence[dict], *, memory_plan: bool = True) -> bytes:
     """Link a chain of segments into one .tflite file with the exit decisions inside.
 
     Args:
         segments: .tflite files as `trecx.tflite.cut.cut` makes them, first to last.
         policies: manifest entries of the device policies, one for each segment but the last.
+        memory_plan: put a plan of the arena into the file, with which TFLM needs a smaller one
+            (`trecx.tflite.arena`).
 
     The file's outputs are the probabilities (int8, of the exit taken) and the index of the segment
     that gave them (int32, one element). Raises UnsupportedModelError when a policy cannot be
-    expressed with operators of TFLM, or an exit's scores and the final output are not of one
-    shape and quantisation.
+    expressed with operators of TFLM, a segment's hand-off is not what the next one takes, or an
+    exit's scores and the final output are not of one shape and quantisation.
     """
-    if len(policies) != len(segments) - 1 or not policies:
+    if len(policies) != len(segments) - 1 or not 2 <= len(segments) <= _MAX_SEGMENTS:
         raise InputError(
-            f"a cascade needs at least two segments and a policy for each but the last, "
+            f"a cascade needs 2 to {_MAX_SEGMENTS} segments and a policy for each but the last, "
             f"{len(segments)} segments and {len(policies)} policies given"
         )
     models = [read_model(s) for s in segments]
-    linker = _Linker(models, [graph_from_model(m) for m in models], list(policies))
-    return linker.model()
+    graphs = [graph_from_model(m) for m in models]
+    for k in range(1, len(graphs)):
+        _require_fit(k, graphs[k - 1].outputs[1:], graphs[k].inputs)
+    model = _Linker(models, graphs, list(policies)).model()
+    if memory_plan:
+        arena.plan_arena(model)
+    return write_model(model)
+
+
+def _require_fit(k: int, given: Sequence[Tensor], taken: Sequence[Tensor]) -> None:
+    """Segment k takes the tensors that the one before hands over."""
+    if len(given) == len(taken) and all(
+        a.shape == b.shape and a.quant.same_as(b.quant) for a, b in zip(given, taken, strict=True)
+    ):
+        return
+    described = [
+        ", ".join(f"{list(t.shape)} of scale {t.scale:g}" for t in tensors) or "nothing"
+        for tensors in (given, taken)
+    ]
+    raise UnsupportedModelError(
+        f"segment {k} takes {described[1]}, the segment before it hands over {described[0]}: "
+        "link segments of one network, as `trecx cut` makes them"
+    )
 
 
 class _Linker:
@@ -62,7 +88,7 @@ class _Linker:
         self.final = graphs[-1].outputs[0]
         self.assembler = Assembler("early-exit cascade linked by trecx")
 
-    def model(self) -> bytes:
+    def model(self) -> Record:
         self.assembler.keep_metadata(self.models[0])
         text = json.dumps({"policies": self.policies}, separators=(",", ":"))
         self.assembler.metadata[_METADATA] = self.assembler.buffer(text.encode())
@@ -75,7 +101,7 @@ class _Linker:
             dict(zip(names, main.inputs, strict=True)),
             dict(zip(("probabilities", "exit_index"), main.outputs, strict=True)),
         )
-        return self.assembler.model()
+        return self.assembler.record()
 
     def add_segment(self, part: SubgraphAssembler, k: int, unused: list[Tensor]) -> None:
         """Fill `part` with segment k and all that follows it.
@@ -180,7 +206,8 @@ def unlink(cascade: bytes) -> tuple[list[bytes], list[dict]]:
         branch = None if last else _last_if(model, subgraph)
         segments.append(_extract(model, subgraph, branch, names[k], skip=int(k > 0)))
         place = _next_place(branch, place)
-    if link(segments, policies) != cascade:
+    has_plan = any(entry.name == arena.METADATA for entry in model.metadata)
+    if link(segments, policies, memory_plan=has_plan) != cascade:
         raise UnsupportedModelError(
             "the cascade is not what this version of trecx links from its parts: "
             "it was changed, or made by another version"
@@ -197,7 +224,7 @@ def _read_policies(model: Record) -> list[dict]:
         policies = json.loads(bytes(data).decode("utf-8"))["policies"]
         if not policies or not all(isinstance(p, dict) for p in policies):
             raise ValueError("no policies")
-        if len(model.subgraphs) != 2 * len(policies) + 1:
+        if len(model.subgraphs) != 2 * len(policies) + 1 or len(policies) >= _MAX_SEGMENTS:
             raise ValueError(f"{len(policies)} policies, {len(model.subgraphs)} subgraphs")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UnsupportedModelError(f"the cascade's policies cannot be read: {error}") from None
