@@ -10,7 +10,9 @@ import pytest
 from mlperf_tiny.tasks import TASKS
 from mlperf_tiny.zoo import SIZE_LIMIT, Figure, ModelCard, add_model, check_zoo, zoo_get, zoo_list
 from mlperf_tiny.zoo.card import card_files, read_card
+from mlperf_tiny.zoo.catalogue import MODELS
 from trecx.bundle import DataFacts, read_bundle, write_bundle
+from trecx.bundle.verify import verify_bundle
 from trecx.errors import BundleError, InputError
 
 MODEL = Path(__file__).parent / "data" / "resnet_plain.tflite"
@@ -277,3 +279,9 @@ def test_every_field_of_a_card_is_required_and_typed(root, field):
 def test_the_zoo_of_this_package_is_whole():
     sizes = check_zoo()
     assert sorted(sizes) == [card.name for card in zoo_list()]
+
+
+@pytest.mark.parametrize("name", [card.name for card in zoo_list()])
+def test_bundles_of_the_zoo_verify(name):
+    found = verify_bundle(MODELS / name / "bundle", samples=20)
+    assert found.checks and all(check.passed for check in found.checks), found
