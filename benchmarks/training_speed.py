@@ -1,17 +1,24 @@
 """Images a second of trecx's training loop against a plain model.fit of the same network.
 
-    python benchmarks/training_speed.py [--task ic] [--recipe t-recx] [--samples 6400]
+    python -m benchmarks.training_speed [--task ic] [--recipe t-recx] [--samples 6400] [--assist]
 
 Both train the network with its early exit, in the recipe's batch size, on the same samples. trecx
 shuffles and augments every epoch anew and trains by the method's loss; the plain fit gets float32
-arrays from memory and Keras's own losses. The two take turns; the ratio of the medians is printed.
+arrays from memory and Keras's own losses. The two take turns; the ratio of the medians is printed,
+of elapsed time and of processor time: augmentation runs beside the step, so the first needs a
+processor that has a core to spare.
+
+--assist measures instead what early-view assistance adds to a step: recipe t-recx against
+t-recx-no-ev, beside the MACs that it adds.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
 import time
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,17 +29,32 @@ def main() -> None:
     parser.add_argument("--recipe", help="default: the task's")
     parser.add_argument("--samples", type=int, default=6400)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--assist", action="store_true", help="the cost of early-view assistance")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    result = measure(options.task, options.recipe, options.samples, options.rounds)
-    if options.json:
-        print(json.dumps(result))
+    if options.assist:
+        result = measure_assist(options.task, options.samples, options.rounds)
+        text = (
+            f"{options.task}: a step with early-view assistance takes "
+            f"{result['elapsed']:.3f} of the time without, {result['processor']:.3f} of the "
+            f"processor time; it has {result['macs']:.3f} of the MACs"
+        )
     else:
-        print(
+        result = measure(options.task, options.recipe, options.samples, options.rounds)
+        text = (
             f"{options.task} {result['recipe']}, batch {result['batch_size']}: "
             f"trecx {result['trecx']:.0f} images/s, plain fit {result['plain']:.0f} images/s, "
-            f"ratio {result['ratio']:.2f}"
+            f"ratio {result['ratio']:.2f} (of processor time {result['processor_ratio']:.2f})"
         )
+    print(json.dumps(result) if options.json else text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Seconds:
+    """Median seconds of a round: elapsed, and of all threads of this process together."""
+
+    elapsed: float
+    processor: float
 
 
 def measure(task_name: str, recipe_name: str | None, samples: int, rounds: int) -> dict:
@@ -42,36 +64,77 @@ def measure(task_name: str, recipe_name: str | None, samples: int, rounds: int) 
     task = find_task(task_name)
     recipe = task.recipe(recipe_name)
     data = task.load_data(train=samples, calibration=100, test=100)
-    runs = {"trecx": _trecx(task, recipe, data), "plain": _plain(task, recipe, data)}
-    speeds = {name: [] for name in runs}
-    for round_number in range(rounds + 1):
-        for name, epoch in runs.items():
-            started = time.perf_counter()
-            epoch(round_number)
-            if round_number:
-                speeds[name].append(samples / (time.perf_counter() - started))
-    medians = {name: statistics.median(values) for name, values in speeds.items()}
+    times = take_turns(
+        {"trecx": _trecx(task, recipe, data), "plain": _plain(task, recipe, data)}, rounds
+    )
     return {
         "recipe": recipe.name,
         "batch_size": recipe.batch_size,
-        **medians,
-        "ratio": medians["trecx"] / medians["plain"],
+        **{name: samples / seconds.elapsed for name, seconds in times.items()},
+        "ratio": times["plain"].elapsed / times["trecx"].elapsed,
+        "processor_ratio": times["plain"].processor / times["trecx"].processor,
+    }
+
+
+def measure_assist(task_name: str, samples: int, rounds: int) -> dict:
+    """What a step costs with early-view assistance, as a share of one without."""
+    from trecx.exits.cost import segment_macs
+    from trecx.task import find_task
+
+    task = find_task(task_name)
+    data = task.load_data(train=samples, calibration=100, test=100)
+    models = {
+        name: _joint(task, dataclasses.replace(task.recipe(name), augmentation="none"), data)
+        for name in ("t-recx", "t-recx-no-ev")
+    }
+    times = take_turns({name: epoch for name, (_, epoch) in models.items()}, rounds)
+    macs = {name: sum(segment_macs(model)) for name, (model, _) in models.items()}
+    assisted, blind = times["t-recx"], times["t-recx-no-ev"]
+    return {
+        "elapsed": assisted.elapsed / blind.elapsed,
+        "processor": assisted.processor / blind.processor,
+        "macs": macs["t-recx"] / macs["t-recx-no-ev"],
+    }
+
+
+def take_turns(runs: dict[str, Callable[[int], None]], rounds: int) -> dict[str, Seconds]:
+    """Median times of one round of each, after one round that is not counted."""
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            started, used = time.perf_counter(), time.process_time()
+            run(number)
+            taken = time.perf_counter() - started, time.process_time() - used
+            if number:
+                seconds[name].append(taken)
+    return {
+        name: Seconds(*(statistics.median(column) for column in zip(*rows, strict=True)))
+        for name, rows in seconds.items()
     }
 
 
 def _trecx(task, recipe, data):
+    return _joint(task, recipe, data)[1]
+
+
+def _joint(task, recipe, data):
+    """The network as trecx trains it, and one epoch of it as a function of its number."""
+    from trecx.exits.batches import EpochBatches
     from trecx.exits.joint import joint_model
+    from trecx.exits.logs import EpochLog
     from trecx.exits.methods import make_method
-    from trecx.exits.training import EpochBatches
+    from trecx.exits.training import train_on_batches
 
     method = make_method(recipe)
     network = method.graft(task.build(len(data.labels)), recipe.exits)
     model = joint_model(network, method, recipe, len(data.labels))
+    log = EpochLog(recipe, len(data.train) // recipe.batch_size, 0, None)
 
     def epoch(number: int) -> None:
-        model.fit(EpochBatches(data.train, recipe, 0, number), verbose=0, shuffle=False)
+        log.begin(number)
+        train_on_batches(model, EpochBatches(data.train, recipe, 0, number), log)
 
-    return epoch
+    return model, epoch
 
 
 def _plain(task, recipe, data):

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import tensorflow as tf
 from tests.support import tiny_task
 from trecx.errors import DataError, InputError, TrainingError
 from trecx.exits import load_trained, predict, train
-from trecx.exits.training import EpochBatches
+from trecx.exits.batches import EpochBatches, read_ahead
 from trecx.task import ArraySamples, Recipe
 
 # Trains the tiny task in argv[1]; dies by SIGKILL in epoch 3: in the middle of it ("epoch"), or
@@ -245,6 +246,62 @@ def test_augmentation_does_not_depend_on_the_order_of_batches():
     backward = [two[i][0] for i in reversed(range(len(two)))][::-1]
     for a, b in zip(forward, backward, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_batches_are_prepared_ahead_and_in_order():
+    read, taken = [], []
+
+    def prepare(n):
+        read.append(n)
+        return n * n
+
+    for value in read_ahead(prepare, 6, ahead=2):
+        taken.append(value)
+        assert len(read) <= len(taken) + 2
+    assert taken == [0, 1, 4, 9, 16, 25]
+    assert read == list(range(6))
+    assert list(read_ahead(prepare, 0)) == []
+
+
+def test_what_goes_wrong_in_preparation_is_raised_in_its_place():
+    def prepare(n):
+        if n == 2:
+            raise DataError("a bad file")
+        return n
+
+    batches = read_ahead(prepare, 9)
+    assert [next(batches), next(batches)] == [0, 1]
+    with pytest.raises(DataError, match="a bad file"):
+        next(batches)
+
+
+def test_no_thread_outlives_its_epoch(tmp_path):
+    def threads():
+        return [t for t in threading.enumerate() if t.name.startswith("trecx-batches")]
+
+    batches = read_ahead(lambda n: n, 100)
+    next(batches)
+    assert len(threads()) == 1
+    batches.close()
+    assert threads() == []
+
+    def stop(p):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, progress=stop)
+    assert threads() == []
+
+
+def test_a_bad_sample_stops_the_training(tmp_path):
+    data = tiny_task.load()
+
+    def unreadable(x, rng):
+        raise DataError("file 7 is gone")
+
+    broken = dataclasses.replace(data.train, augmentations={"noise": unreadable})
+    with pytest.raises(DataError, match="file 7 is gone"):
+        run(tmp_path, data=dataclasses.replace(data, train=broken))
 
 
 def test_predict_needs_the_models_input_shape(uninterrupted):

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 
 from trecx.errors import InputError
 
@@ -46,3 +47,23 @@ def loss_share() -> float:
     import tensorflow as tf
 
     return 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def shared(batch: tuple):
+    """A batch, each array divided among the devices where the backend does not do so itself."""
+    if keras.backend.backend() != "tensorflow":
+        return batch
+    import tensorflow as tf
+
+    strategy = tf.distribute.get_strategy()
+    count = strategy.num_replicas_in_sync
+    if count == 1:
+        return batch
+
+    def part(array):
+        parts = np.array_split(array, count)
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: tf.convert_to_tensor(parts[context.replica_id_in_sync_group])
+        )
+
+    return tuple(part(array) for array in batch)

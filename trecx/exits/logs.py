@@ -3,12 +3,9 @@
 import csv
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import keras
-import numpy as np
 
 from trecx.errors import ToolMissingError
 from trecx.files import write_atomic
@@ -27,31 +24,41 @@ class Progress:
     figures: dict[str, float]
 
 
-class BatchWatcher(keras.callbacks.Callback):
-    """Stops at a loss that is not finite, and reports progress with the time left.
+Report = Callable[[Progress], None]
 
-    bad_batch: number of the batch whose loss was not finite, from 0; None if there was none.
+
+class EpochLog:
+    """Averages an epoch's figures over its batches, and reports progress with the time left.
+
+    report: called after every batch, if given. batch: how many batches of the epoch are done.
     """
 
-    def __init__(self, recipe: Recipe, batches: int, epochs_done: int, report: Callable | None):
-        super().__init__()
-        self.recipe, self.batches, self.report = recipe, batches, report
-        self.first_epoch = self.epoch = epochs_done
+    def __init__(self, recipe: Recipe, batches: int, epochs_done: int, report: Report | None):
+        self.epochs, self.batches, self.report = recipe.epochs, batches, report
+        self.first_epoch = epochs_done
         self.started = time.monotonic()
-        self.bad_batch: int | None = None
+        self.begin(epochs_done)
 
-    def on_train_batch_end(self, batch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            self.bad_batch = batch
-            self.model.stop_training = True
+    def begin(self, epoch: int) -> None:
+        self.epoch, self.batch = epoch, 0
+        self.sums: dict[str, float] = {}
+
+    def add(self, figures: Mapping[str, float]) -> None:
+        """Figures of the next batch; all batches are of one size."""
+        self.batch += 1
+        for name, value in figures.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
         if self.report is not None:
-            done = (self.epoch - self.first_epoch) * self.batches + batch + 1
-            left = (self.recipe.epochs - self.first_epoch) * self.batches - done
+            done = (self.epoch - self.first_epoch) * self.batches + self.batch
+            left = (self.epochs - self.first_epoch) * self.batches - done
             seconds = (time.monotonic() - self.started) / done * left
-            figures = {name: float(value) for name, value in logs.items()}
             self.report(
-                Progress(self.epoch, self.recipe.epochs, batch + 1, self.batches, seconds, figures)
+                Progress(self.epoch, self.epochs, self.batch, self.batches, seconds, self.means())
             )
+
+    def means(self) -> dict[str, float]:
+        """Of the epoch so far."""
+        return {name: value / self.batch for name, value in self.sums.items()}
 
 
 def write_csv(path: Path, history: list[dict[str, float]]) -> None:
