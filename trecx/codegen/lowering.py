@@ -75,6 +75,7 @@ class Step:
         least that many bytes before that input, even if both overlap (0: in place).
     instructions: estimated instructions of one call; the choice is made by it.
     scheme: short name for the report.
+    widened: weights take more than their int8 size, which only `speed` allows.
     """
 
     kernel: str
@@ -88,6 +89,7 @@ class Step:
     overlap: dict[int, int] = field(default_factory=dict)
     instructions: int = 0
     scheme: str = ""
+    widened: bool = False
 
     @property
     def flash_bytes(self) -> int:
@@ -127,6 +129,10 @@ class Candidate:
     @property
     def flash_bytes(self) -> int:
         return sum(s.flash_bytes for s in self.steps or ())
+
+    @property
+    def widened(self) -> bool:
+        return any(s.widened for s in self.steps or ())
 
 
 @dataclass(eq=False)

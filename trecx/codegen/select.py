@@ -56,7 +56,9 @@ def _lower(op: Operator, options: LoweringOptions, elided: bool) -> Lowered:
     if options.optimize is Optimize.SIZE:
         chosen = min(possible, key=lambda c: c.instructions + BYTE_PRICE * c.flash_bytes)
     elif options.optimize is Optimize.BALANCED:
-        chosen = min(possible, key=lambda c: (c.flash_bytes > _allowed(op), c.instructions))
+        chosen = min(
+            possible, key=lambda c: (c.widened or c.flash_bytes > _allowed(op), c.instructions)
+        )
     else:
         chosen = min(possible, key=lambda c: c.instructions)
     return Lowered(op, chosen, found)

@@ -14,7 +14,7 @@ ENTRY_BYTES = 48  # sizeof(trecx_bytepair_entry)
 TILE_START, PAIR_START = 45, 19
 GROUP = {3: 17, 2: 13}
 TURN = 2  # loop over up to four groups
-WIDEN = {3: 12, 2: 14}
+WIDEN = {3: 12, 2: 9, 1: 9}
 PREPARE_PAIR = 45
 
 

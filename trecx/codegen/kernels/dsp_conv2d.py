@@ -22,7 +22,7 @@ from trecx.codegen.kernels.dsp_common import INT16_LIMIT
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
-MAX_KERNEL_HEIGHT = 16
+MAX_KERNEL_HEIGHT = 16  # TRECX_WINDOW_MAX_HEIGHT
 EIGHT_FAST_SHIFT = 12  # TRECX_EIGHT_FAST_SHIFT
 EIGHT_ENTRY_BYTES = 28
 
@@ -43,6 +43,27 @@ class Window:
         _, width, channels = self.input_shape
         last = (self.output_shape[1] - 1) * self.stride[1] + self.kernel[1]
         return -(-max(self.pad[1] + width, last) * channels // 4) * 4
+
+    @property
+    def run(self) -> int:
+        """Contiguous inputs of a kernel row."""
+        return self.kernel[1] * self.input_shape[2]
+
+    @property
+    def scratch_bytes(self) -> int:
+        """What trecx_window_start takes."""
+        tail_bytes = -(-self.kernel[0] * (self.run % 4) // 4) * 4
+        return 3 * tail_bytes + self.kernel[0] * self.row_bytes
+
+
+def window_of(op: Operator) -> Window:
+    return Window(
+        op.inputs[0].shape[1:],
+        op.output.shape[1:],
+        op.inputs[1].shape[1:3],
+        op.attrs.stride,
+        (op.attrs.padding.top, op.attrs.padding.left),
+    )
 
 
 def window_overlap(op: Operator) -> int:
@@ -74,12 +95,14 @@ def pointwise_overlap(op: Operator, last_tile: int) -> int:
     return max(0, (pixels - last_tile) * growth)
 
 
-def pointwise_reason(op: Operator) -> str | None:
+def pointwise_reason(op: Operator, any_stride: bool = False) -> str | None:
     """Why a convolution is not a product of pixels and a matrix; None when it is."""
     if reason := plain_window_reason(op):
         return reason
-    if tuple(op.inputs[1].shape[1:3]) != (1, 1) or op.attrs.stride != (1, 1):
-        return "not a 1x1 kernel with stride 1"
+    if tuple(op.inputs[1].shape[1:3]) != (1, 1):
+        return "not a 1x1 kernel"
+    if op.attrs.stride != (1, 1) and not any_stride:
+        return "not stride 1"
     if any(vars(op.attrs.padding).values()):
         return "padding"
     if max(op.inputs[0].shape[3], op.output.shape[3]) >= INT16_LIMIT:
@@ -100,6 +123,18 @@ def plain_window_reason(op: Operator) -> str | None:
     return None
 
 
+def window_reason(op: Operator) -> str | None:
+    """Why a convolution's windows cannot be gathered; None when they can."""
+    if reason := plain_window_reason(op):
+        return reason
+    filter_size = op.inputs[1].data[0].size
+    if max(filter_size, *op.inputs[0].shape, *op.output.shape) >= INT16_LIMIT:
+        return "a dimension does not fit 16 bits"
+    if op.inputs[1].shape[1] > MAX_KERNEL_HEIGHT:
+        return f"a kernel of {op.inputs[1].shape[1]} rows; {MAX_KERNEL_HEIGHT} are possible"
+    return None
+
+
 @register
 class DspConv2DBytepair(KernelChoice):
     kinds = ("CONV_2D",)
@@ -107,24 +142,10 @@ class DspConv2DBytepair(KernelChoice):
     scheme = "byte pairs"
 
     def reason_against(self, op: Operator) -> str | None:
-        if reason := plain_window_reason(op):
-            return reason
-        filter_size = op.inputs[1].data[0].size
-        if max(filter_size, *op.inputs[0].shape, *op.output.shape) >= INT16_LIMIT:
-            return "a dimension does not fit 16 bits"
-        if op.inputs[1].shape[1] > MAX_KERNEL_HEIGHT:
-            return f"a kernel of {op.inputs[1].shape[1]} rows; {MAX_KERNEL_HEIGHT} are possible"
-        return bytepair_reason(op)
+        return window_reason(op) or bytepair_reason(op)
 
     def lower(self, op: Operator) -> list[Step]:
-        window = Window(
-            op.inputs[0].shape[1:],
-            op.output.shape[1:],
-            op.inputs[1].shape[1:3],
-            op.attrs.stride,
-            (op.attrs.padding.top, op.attrs.padding.left),
-        )
-        return [conv2d_step(op, window, window_overlap(op), self.scheme)]
+        return [conv2d_step(op, window_of(op), window_overlap(op), self.scheme)]
 
 
 def gather_order(weights: np.ndarray, kernel_height: int) -> np.ndarray:
@@ -141,57 +162,73 @@ def gather_order(weights: np.ndarray, kernel_height: int) -> np.ndarray:
 
 def conv2d_step(op: Operator, window: Window, overlap: int | None, scheme: str) -> Step:
     """A call of trecx_conv2d_s8_bytepair. overlap: the gap for the input; None: not allowed."""
-    height, width, channels = window.input_shape
-    out_height, out_width, out_channels = window.output_shape
-    run = window.kernel[1] * channels
-    tail_bytes = -(-window.kernel[0] * (run % 4) // 4) * 4
     params = {
         **layer_fields(op, lambda weights: gather_order(weights, window.kernel[0])),
-        "row_bytes": window.row_bytes,
-        "input_height": height,
-        "input_width": width,
-        "input_channels": channels,
-        "output_height": out_height,
-        "output_width": out_width,
-        "kernel_height": window.kernel[0],
-        "stride_height": window.stride[0],
-        "stride_width": window.stride[1],
-        "pad_top": window.pad[0],
-        "pad_left": window.pad[1],
-        "run": run,
-        "input_zero_point": op.inputs[0].zero_point,
+        **window_fields(op, window),
         **activation_fields(op),
     }
-    entries = ENTRY_BYTES * ((out_channels + 1) // 2)
-    tile = 24 * params["layer.groups"]
-    ring = window.kernel[0] * window.row_bytes
+    entries = ENTRY_BYTES * ((window.output_shape[2] + 1) // 2)
     return Step(
         kernel="trecx_conv2d_s8_bytepair",
-        sources=("dsp/conv2d_s8_bytepair.c", "dsp/bytepair.c", "dsp/channels.c"),
+        sources=(
+            "dsp/conv2d_s8_bytepair.c",
+            "dsp/bytepair.c",
+            "dsp/channels.c",
+            "dsp/window.c",
+        ),
         header="conv2d_s8_dsp.h",
         params_type="trecx_conv2d_s8_bytepair_params",
         params=params,
         inputs=(op.inputs[0],),
         outputs=(op.output,),
-        scratch_bytes=entries + tile + 3 * tail_bytes + ring,
+        scratch_bytes=entries + 24 * params["layer.groups"] + window.scratch_bytes,
         overlap={} if overlap is None else {0: overlap},
         instructions=_conv2d_instructions(params, window),
         scheme=scheme,
     )
 
 
-def _conv2d_instructions(params: dict, window: Window) -> int:
+def window_fields(op: Operator, window: Window) -> dict[str, object]:
+    """Fields of the struct member `window`, a trecx_window."""
     height, width, channels = window.input_shape
+    return {
+        "window.row_bytes": window.row_bytes,
+        "window.input_height": height,
+        "window.input_width": width,
+        "window.input_channels": channels,
+        "window.output_height": window.output_shape[0],
+        "window.output_width": window.output_shape[1],
+        "window.kernel_height": window.kernel[0],
+        "window.stride_height": window.stride[0],
+        "window.stride_width": window.stride[1],
+        "window.pad_top": window.pad[0],
+        "window.pad_left": window.pad[1],
+        "window.run": window.run,
+        "window.input_zero_point": op.inputs[0].zero_point,
+    }
+
+
+def gather_instructions(window: Window, pixels: int) -> float:
+    """Windows of `pixels` pixels to a tile."""
+    whole, left = divmod(window.run, 4)
+    tails = window.kernel[0] * left
+    instructions = window.kernel[0] * (WIDEN[pixels] * whole + 20)
+    return instructions + (WIDEN[pixels] * -(-tails // 4) + 14 * tails + 30 if left else 0)
+
+
+def reading_instructions(window: Window) -> float:
+    """All input rows to the ring, in all."""
+    height, width, channels = window.input_shape
+    return height * (0.7 * width * channels + 30)
+
+
+def _conv2d_instructions(params: dict, window: Window) -> int:
     out_height, out_width, out_channels = window.output_shape
     row = 0
     for pixels in row_tiles(out_width):
-        gather = WIDEN[pixels] * params["layer.groups"] + 20 * window.kernel[0]
-        if params["run"] % 4:
-            gather += window.kernel[0] * (params["run"] % 4) * 14 + 30
-        row += tile_instructions(pixels, params) + gather + 40
-    reading = height * (0.7 * width * channels + 30)
+        row += tile_instructions(pixels, params) + gather_instructions(window, pixels) + 40
     prepare = PREPARE_PAIR * ((out_channels + 1) // 2)
-    return int(out_height * (row + 40) + reading + prepare + 200)
+    return int(out_height * (row + 40) + reading_instructions(window) + prepare + 200)
 
 
 @register

@@ -28,6 +28,25 @@ static inline uint32_t *trecx_bytepair_widen_3(uint32_t *tile, const int8_t *p0,
   return tile;
 }
 
+static inline uint32_t *trecx_bytepair_widen_2(uint32_t *tile, const int8_t *p0, const int8_t *p1,
+                                               int32_t groups) {
+  __asm__ volatile(
+      "1:\n\t"
+      "ldr r6, [%[p0]], #4\n\t"
+      "ldr r8, [%[p1]], #4\n\t"
+      "sxtb16 r4, r6\n\t"
+      "sxtb16 r5, r8\n\t"
+      "sxtb16 r6, r6, ror #8\n\t"
+      "sxtb16 r8, r8, ror #8\n\t"
+      "subs %[n], %[n], #1\n\t"
+      "stm %[to]!, {r4, r5, r6, r8}\n\t"
+      "bne 1b\n\t"
+      : [to] "+r"(tile), [p0] "+r"(p0), [p1] "+r"(p1), [n] "+r"(groups)
+      :
+      : "r4", "r5", "r6", "r8", "cc", "memory");
+  return tile;
+}
+
 #else
 
 static inline uint32_t *trecx_bytepair_widen_3(uint32_t *tile, const int8_t *p0, const int8_t *p1,
@@ -42,8 +61,6 @@ static inline uint32_t *trecx_bytepair_widen_3(uint32_t *tile, const int8_t *p0,
   return tile;
 }
 
-#endif
-
 static inline uint32_t *trecx_bytepair_widen_2(uint32_t *tile, const int8_t *p0, const int8_t *p1,
                                                int32_t groups) {
   for (; groups > 0; groups--, p0 += 4, p1 += 4) {
@@ -56,8 +73,10 @@ static inline uint32_t *trecx_bytepair_widen_2(uint32_t *tile, const int8_t *p0,
   return tile;
 }
 
-/* Widen `groups` * 4 bytes of each of `pixels` (2 or 3) pixels, pixel_step bytes apart, to a part
- * of a tile. Returns its end. */
+#endif
+
+/* Widen `groups` * 4 bytes (more than none) of each of `pixels` (2 or 3) pixels, pixel_step bytes
+ * apart, to a part of a tile. Returns its end. */
 static inline uint32_t *trecx_bytepair_widen(uint32_t *tile, const int8_t *pixel,
                                              int32_t pixel_step, int32_t pixels, int32_t groups) {
   const int8_t *const second = pixel + pixel_step;

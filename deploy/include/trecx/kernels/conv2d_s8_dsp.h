@@ -5,37 +5,22 @@
 #include <stdint.h>
 
 #include "trecx/dsp/bytepair.h"
+#include "trecx/dsp/wide.h"
+#include "trecx/dsp/window.h"
 
 /* Kernel height up to 16, any width, stride and padding; one group, no dilation; at least two
  * output channels.
  *
  *   input   [input_height][input_width][input_channels]
  *   output  [output_height][output_width][layer.channels]
- *   weights byte pairs (trecx/dsp/bytepair.h)
+ *   weights byte pairs (trecx/dsp/bytepair.h), inputs in the order of trecx/dsp/window.h
  *
- * A kernel row has `run` = kernel_width * input_channels contiguous inputs. A filter's inputs come
- * in this order: of every kernel row the first run / 4 groups of four, then, position by position,
- * those left of all kernel rows.
- *
- * The input goes row by row into a ring of kernel_height padded rows, so that the output may be
- * written over rows that have been read.
- *
- * row_bytes: of a padded row in the ring, a multiple of 4, at least (pad_left + input_width) *
- *   input_channels and the end of the last output pixel's window.
- * input_zero_point: what the padding is filled with.
  * activation_min, activation_max: -128, 127 unless the activation cuts inside.
  *
- * scratch: TRECX_BYTEPAIR_SCRATCH, 3 * (kernel_height * (run % 4) rounded up to a multiple of 4),
- * and kernel_height * row_bytes. */
+ * scratch: TRECX_BYTEPAIR_SCRATCH, then what trecx_window_start takes. */
 typedef struct {
   trecx_bytepair_layer layer;
-  int32_t row_bytes;
-  int16_t input_height, input_width, input_channels;
-  int16_t output_height, output_width;
-  int16_t kernel_height, stride_height, stride_width;
-  int16_t pad_top, pad_left;
-  int16_t run;
-  int16_t input_zero_point;
+  trecx_window window;
   int16_t activation_min, activation_max;
 } trecx_conv2d_s8_bytepair_params;
 
@@ -76,6 +61,33 @@ typedef struct {
 
 void trecx_conv2d_1x1_s8_eight(const trecx_conv2d_1x1_s8_eight_params *params, const int8_t *input,
                                int8_t *output, void *scratch);
+
+/* The same operators with weights of 16 bits (trecx/dsp/wide.h); an even number of output channels.
+ *
+ * scratch: TRECX_WIDE_SCRATCH, then what trecx_window_start takes. */
+typedef struct {
+  trecx_wide_layer layer;
+  trecx_window window;
+  int16_t activation_min, activation_max;
+} trecx_conv2d_s8_wide_params;
+
+void trecx_conv2d_s8_wide(const trecx_conv2d_s8_wide_params *params, const int8_t *input,
+                          int8_t *output, void *scratch);
+
+/* 1x1 kernel, any stride, no padding.
+ *
+ * row_pixels: in an output row; with stride 1 the image is one row. pixel_step, row_step: bytes
+ *   from an output pixel's input to the next one's, and from a row's to the next one's.
+ * scratch: TRECX_WIDE_SCRATCH. */
+typedef struct {
+  trecx_wide_layer layer;
+  int32_t rows, row_pixels;
+  int32_t pixel_step, row_step;
+  int16_t activation_min, activation_max;
+} trecx_conv2d_1x1_s8_wide_params;
+
+void trecx_conv2d_1x1_s8_wide(const trecx_conv2d_1x1_s8_wide_params *params, const int8_t *input,
+                              int8_t *output, void *scratch);
 
 /* 3x3 kernel, stride 1, by Winograd's F(4x4, 3x3) in exact integers.
  *

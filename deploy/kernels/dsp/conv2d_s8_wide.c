@@ -1,0 +1,58 @@
+#include "trecx/dsp/wide_widen.h"
+#include "trecx/dsp/window_inner.h"
+#include "trecx/kernels/conv2d_s8_dsp.h"
+
+/* Windows whose rows are whole groups. */
+static void gather_groups(const trecx_window *w, const trecx_window_state *s, int32_t offset,
+                          int32_t step, int32_t pixels, uint32_t *tile) {
+  const int32_t groups = w->run >> 2;
+  for (int32_t ky = 0; ky < w->kernel_height; ky++) {
+    tile = trecx_wide_widen(tile, s->rows[ky] + offset, step, pixels, groups);
+  }
+}
+
+/* Other windows are always gathered in twos: a single one is computed twice. */
+static void odd_rows(const trecx_window *w, trecx_wide_run *run, const trecx_window_state *s,
+                     int32_t offset, int32_t step, int32_t pixels) {
+  const int32_t pixel_step = run->pixel_step;
+  if (pixels == 1) step = run->pixel_step = 0;
+  if (w->run == 9 && w->kernel_height == 3) {
+    trecx_window_gather_3x3x3(s->rows, offset, step, run->tile);
+  } else {
+    trecx_window_gather(w, s, offset, step, 2, run->tile);
+  }
+  trecx_wide_tile(run);
+  run->pixel_step = pixel_step;
+  run->output += pixels * pixel_step;
+}
+
+static void output_row(const trecx_window *w, trecx_wide_run *run, const trecx_window_state *s) {
+  const int32_t step = w->stride_width * w->input_channels;
+  int32_t offset = 0;
+  for (int32_t left = w->output_width; left > 0; left -= 2, offset += 2 * step) {
+    const int32_t pixels = left > 1 ? 2 : 1;
+    if (w->run & 3) {
+      odd_rows(w, run, s, offset, step, pixels);
+    } else {
+      gather_groups(w, s, offset, step, pixels, run->tile);
+      trecx_wide_pixels(run, pixels);
+    }
+  }
+}
+
+void trecx_conv2d_s8_wide(const trecx_conv2d_s8_wide_params *params, const int8_t *input,
+                          int8_t *output, void *scratch) {
+  const trecx_conv2d_s8_wide_params *const p = params;
+  const trecx_window *const w = &p->window;
+  trecx_wide_run run;
+  trecx_window_state s;
+  trecx_wide_start(&run, &p->layer, scratch);
+  trecx_window_start(w, &s, run.tile + 4 * p->layer.groups);
+  run.output = output;
+  for (int32_t y = 0; y < w->output_height; y++) {
+    trecx_window_read(w, &s, input, y);
+    output_row(w, &run, &s);
+  }
+  trecx_clamp_bytes(output, w->output_height * w->output_width * p->layer.channels,
+                    p->activation_min, p->activation_max);
+}

@@ -1,0 +1,1 @@
+#include "trecx/dsp/wide_inner.h"
