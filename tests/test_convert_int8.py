@@ -10,7 +10,12 @@ from mlperf_tiny.tasks import TASKS
 from tests.support import tiny_task
 from trecx.errors import InputError
 from trecx.exits.graft import add_exits, plain_copy
+from trecx.ir.interpreter import run_graph
+from trecx.ir.ops import macs
+from trecx.reports.roles import Role, roles
+from trecx.task import ExitSpec
 from trecx.tflite.convert import convert
+from trecx.tflite.cut import cut
 from trecx.tflite.importer import read_graph
 
 
@@ -95,6 +100,81 @@ def test_every_task_converts_to_known_operators(name, recipe):
     graph = read_graph(converted.content)  # Refuses unknown operators and dynamic shapes.
     assert {tensor.name for tensor in graph.outputs} == set(converted.outputs)
     assert len(converted.outputs) == len(recipe.exits) + 1
+
+
+def quantised_chain(specs):
+    """The tiny network with exits, random weights, as an int8 model and its segments."""
+    keras.utils.set_random_seed(1)
+    model = plain_copy(add_exits(tiny_task.build(), specs).model)
+    for layer in model.layers:
+        if layer.name.startswith("final_view"):  # New ones are zero.
+            layer.set_weights([np.random.default_rng(0).normal(size=layer.kernel.shape)])
+    x = tiny_task.load().train.inputs(slice(0, 64))
+    converted = convert(model, x)
+    segments = [read_graph(part) for part in cut(converted.content, converted.exits)]
+    return read_graph(converted.content), segments, x
+
+
+def quantised(graph, x):
+    source = graph.inputs[0]
+    return np.clip(np.round(x / source.scale) + source.zero_point, -128, 127).astype(np.int8)
+
+
+def test_features_of_an_exit_go_to_the_final_classifier_across_the_cut():
+    options = {"blocks": [("separable", 8, 2)]}
+    full, (stem, tail), x = quantised_chain(
+        [ExitSpec("conv1", "tower", options, assist="features")]
+    )
+    whole = run_graph(full, [quantised(full, x)])
+    _, *handoff = run_graph(stem, [quantised(full, x)])
+    (final,) = run_graph(tail, handoff)
+    last = [tensor.name for tensor in full.outputs].index(tail.outputs[0].name)
+    np.testing.assert_array_equal(final, whole[last])
+
+    (features,) = [n for n, t in enumerate(tail.inputs) if t.size == 8]
+    changed = list(handoff)
+    changed[features] = changed[features][::-1].copy()  # Another sample's.
+    assert np.any(run_graph(tail, changed)[0] != final)
+
+    stem_roles, tail_roles = roles([stem, tail])
+    convolutions = {
+        role for op, role in zip(stem.operators, stem_roles, strict=True) if op.kind == "CONV_2D"
+    }
+    assert convolutions == {Role.BACKBONE, Role.HEAD}
+    assert_backbone_is_the_network_without_exits([stem, tail], [stem_roles, tail_roles])
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        [ExitSpec("conv1", "tower", {"blocks": [("separable", 8, 2)]}, assist="features")],
+        [tiny_task.EXIT],
+        [
+            tiny_task.EXIT,
+            ExitSpec("conv2", "tower", {"blocks": [("full", 8, 1)]}, assist="features"),
+        ],
+    ],
+    ids=["features", "early view", "both"],
+)
+def test_exit_and_assistance_are_told_from_the_network(specs):
+    _, chain, _ = quantised_chain(specs)
+    found = roles(chain)
+    assert any(role is Role.ASSISTANCE for role in found[-1])
+    assert_backbone_is_the_network_without_exits(chain, found)
+
+
+def assert_backbone_is_the_network_without_exits(chain, found):
+    base = read_graph(
+        convert(tiny_task.build(), tiny_task.load().train.inputs(slice(0, 8))).content
+    )
+    backbone = [
+        op
+        for graph, its_roles in zip(chain, found, strict=True)
+        for op, role in zip(graph.operators, its_roles, strict=True)
+        if role is Role.BACKBONE
+    ]
+    # A batch normalisation between two exits may stay a depthwise convolution in both.
+    assert sum(map(macs, backbone)) == sum(map(macs, base.operators))
 
 
 def test_nothing_is_printed(network, capfd):

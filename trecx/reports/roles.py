@@ -3,14 +3,16 @@
 - *backbone*: a hand-off to the next segment, or the final output, depends on it.
 - *exit head*: only the exit's output depends on it, and features that it hands straight to the
   final classifier.
-- *exit assistance*: a branch of the last segment that joins the classifier's features beside a
-  branch without weights (the pooled features): T-RecX's early-view assistance; or the exit's own
-  features on their way to the classifier.
+- *exit assistance*: what the last segment computes to let the final classifier see more than the
+  network's own features: a branch with weights that joins them (T-RecX's early view), the exit's
+  own features on their way, and where the classifier sums a dense layer for each of them, those
+  layers and the sum.
 """
 
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 
 from trecx.ir.graph import Graph, Operator, Tensor
 from trecx.ir.ops import parameters
@@ -31,10 +33,9 @@ def roles(chain: list[Graph]) -> list[list[Role]]:
         sent = graph.outputs if last else graph.outputs[1:]
         features = [t for n, t in enumerate(sent) if not last and n in given]
         backbone = ancestors(graph, [t for t in sent if all(t is not f for f in features)])
-        assistance = _assistance(graph) if last and len(chain) > 1 else set()
+        assistance: set[int] = set()
         if last and len(chain) > 1:
-            features = _exit_features(graph)
-            assistance |= set().union(set(), *(_straight(graph, t) or set() for t in features))
+            assistance, features = _assistance(graph)
         result.append([_role(id(op), backbone, assistance) for op in graph.operators])
         sources = {id(_source(graph, t)) for t in features}
         given = {n for n, t in enumerate(graph.inputs) if id(t) in sources}
@@ -58,26 +59,44 @@ def _role(op: int, backbone: set[int], assistance: set[int]) -> Role:
     return Role.BACKBONE if op in backbone else Role.HEAD
 
 
-def _assistance(graph: Graph) -> set[int]:
-    """Operators of the weighted branches into the classifier's feature concatenation."""
-    join = _feature_concatenation(graph)
-    if join is None:
-        return set()
-    features = {id(t) for t in _exit_features(graph)}
-    branches = [t for t in join.activation_inputs if id(t) not in features]
-    behind = [ancestors(graph, [t]) for t in branches]
+@dataclass(frozen=True, eq=False)
+class _Branch:
+    """One of the tensors that the final classifier reads.
+
+    readers: ids of the operators between it and the classifier's sum; none when the classifier
+    reads all its features as one tensor.
+    """
+
+    features: Tensor
+    readers: frozenset[int] = frozenset()
+
+
+def _assistance(graph: Graph) -> tuple[set[int], list[Tensor]]:
+    """ids of the operators of exit assistance; the exits' features that the classifier reads."""
+    branches, sums = _branches(graph)
+    found: set[int] = set()
+    handed, computed = [], []
+    for branch in branches:
+        straight = _straight(graph, branch.features)
+        if straight is None:
+            computed.append(branch)
+        else:
+            handed.append(branch.features)
+            found |= straight | branch.readers
+    for branch, own in _weighted_branches(graph, computed):
+        found |= own | branch.readers
+    return (found | sums if found else found), handed
+
+
+def _weighted_branches(graph: Graph, branches: list[_Branch]) -> list[tuple[_Branch, set[int]]]:
+    """Those with operators of their own that have weights, beside one that has none (the
+    network's pooled features); with the ids of these operators."""
+    behind = [ancestors(graph, [branch.features]) for branch in branches]
     own = [b.difference(*behind[:i], *behind[i + 1 :]) for i, b in enumerate(behind)]
     weights = [sum(parameters(op) for op in graph.operators if id(op) in ops) for ops in own]
     if 0 not in weights:
-        return set()
-    return set().union(*(ops for ops, w in zip(own, weights, strict=True) if w))
-
-
-def _exit_features(graph: Graph) -> list[Tensor]:
-    """Inputs of the classifier's concatenation that come straight from another segment."""
-    join = _feature_concatenation(graph)
-    found = [] if join is None else join.activation_inputs
-    return [t for t in found if _straight(graph, t) is not None]
+        return []
+    return [(b, ops) for b, ops, w in zip(branches, own, weights, strict=True) if w]
 
 
 def _straight(graph: Graph, tensor: Tensor) -> set[int] | None:
@@ -101,9 +120,43 @@ def _source(graph: Graph, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _feature_concatenation(graph: Graph) -> Operator | None:
-    """The CONCATENATION that only reshapes and dense layers separate from the final output."""
+def _branches(graph: Graph) -> tuple[list[_Branch], set[int]]:
+    """What the final classifier reads, and the ids of the additions that join its summands.
+
+    Either one CONCATENATION that only reshapes and dense layers separate from the final output, or
+    a sum of dense layers just before the softmax; nothing when it is neither.
+    """
     op = graph.producer(graph.outputs[0])
-    while op is not None and op.kind in ("SOFTMAX", "FULLY_CONNECTED", "RESHAPE"):
+    while op is not None and op.kind in ("SOFTMAX", "RESHAPE"):
         op = graph.producer(op.inputs[0])
-    return op if op is not None and op.kind == "CONCATENATION" else None
+    if op is not None and op.kind == "ADD":
+        sums: set[int] = set()
+        branches = _summands(graph, op, sums)
+        return (branches, sums) if branches is not None else ([], set())
+    while op is not None and op.kind in ("FULLY_CONNECTED", "RESHAPE"):
+        op = graph.producer(op.inputs[0])
+    if op is None or op.kind != "CONCATENATION":
+        return [], set()
+    return [_Branch(tensor) for tensor in op.activation_inputs], set()
+
+
+def _summands(graph: Graph, addition: Operator, sums: set[int]) -> list[_Branch] | None:
+    """The dense layers that an addition sums, nested ones too; None if it sums anything else."""
+    sums.add(id(addition))
+    found = []
+    for tensor in addition.activation_inputs:
+        readers = set()
+        op = graph.producer(tensor)
+        while op is not None and op.kind == "RESHAPE":
+            readers.add(id(op))
+            op = graph.producer(op.inputs[0])
+        if op is not None and op.kind == "ADD":
+            inner = _summands(graph, op, sums)
+            if inner is None:
+                return None
+            found += inner
+        elif op is not None and op.kind == "FULLY_CONNECTED":
+            found.append(_Branch(op.inputs[0], frozenset(readers | {id(op)})))
+        else:
+            return None
+    return found
