@@ -13,6 +13,7 @@ import pytest
 from tests.data.make_golden import GOLDEN
 from trecx.bundle import random_inputs, read_bundle, verify_bundle
 from trecx.errors import BundleError, InputError
+from trecx.stages.outputs import run_chain
 from trecx.tflite.link import link
 from trecx.tflite.model import read_model, write_model
 
@@ -52,7 +53,7 @@ def test_sound_bundle():
     assert report.samples == 200
     assert sum(report.exits) == 200
     assert min(report.exits) > 0
-    assert seen == [64, 128, 192, 200]
+    assert seen == [32, 64, 96, 128, 160, 192, 200]
     assert {c.name for c in report.checks} == {
         "hashes",
         "stem equals full",
@@ -126,8 +127,28 @@ def test_proof_by_the_same_operators():
     report = verify_bundle(GOLDEN, samples=100)
     details = {c.name: c.detail for c in report.checks}
     assert details["stem equals full"] == (
-        "the same operators and constants; 0 of 768 bytes differ on 64 samples"
+        "the same operators and constants; 0 of 384 bytes differ on 32 samples"
     )
+
+
+def test_exits_are_counted_without_running_every_segment():
+    """Behind the first samples only what leads to a decision runs; the counts are the same."""
+    bundle = read_bundle(GOLDEN)
+    x = random_inputs(bundle, 90, seed=4)
+    stops = np.full(90, 2)
+    outputs = run_chain(bundle.graphs(), x)
+    for k in (1, 0):
+        stops[bundle.exit_policies()[k].decide(outputs[k])] = k
+    expected = tuple(np.bincount(stops, minlength=3))
+    assert min(expected) > 0
+    assert verify_bundle(GOLDEN, x).exits == expected
+
+
+def test_cascade_that_is_none(folder):
+    """A file with other outputs: failed checks, not an error."""
+    replace(folder, "cascade.tflite", (folder / "full.tflite").read_bytes())
+    report = verify_bundle(folder, samples=5)
+    assert failed(report) >= {"cascade equals segments", "cascade runs"}
 
 
 def test_without_proof_all_samples_run(folder):

@@ -20,9 +20,9 @@ from trecx.tflite.runtime import Runtime, find_runtime
 
 # Equality is proved from the files' contents where they hold the same operators; so many samples
 # are run both ways beside the proof.
-_BOTH_WAYS = 64
+_BOTH_WAYS = 32
 _CASCADE_SAMPLES = 8
-_BATCH = 64
+_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ def verify_bundle(
     """Check a bundle folder on int8 inputs (N, *input shape without batch), random by default.
 
     The segments run on the integer interpreter. Where they hold the operators and constants of
-    the uncut network, that proves them equal, and the uncut network runs on the first samples
-    only; otherwise on all. The cascade is taken apart and compared with the segments byte by byte,
+    the uncut network, that proves them equal: then segments and uncut network run whole on the
+    first samples, and on the others only the segments that lead to an exit decision. Otherwise all
+    run on all samples. The cascade is taken apart and compared with the segments byte by byte,
     and run on tflite-runtime or LiteRT where one is installed. progress: called with (samples
     done, all).
 
@@ -93,9 +94,8 @@ def verify_bundle(
     x = random_inputs(bundle, samples) if inputs is None else _checked_inputs(bundle, inputs)
     graphs, policies = bundle.graphs(), bundle.exit_policies()
     checks = [Check("hashes", True, "the manifest's hashes are those of its files")]
-    outputs, found = _compare_with_full(graphs, bundle.full_graph(), x, progress)
+    stops, found = _compare_with_full(graphs, policies, bundle.full_graph(), x, progress)
     checks += found
-    stops = _stops(policies, outputs)
     checks += _check_cascade(bundle, x[:_CASCADE_SAMPLES])
     exits = tuple(int((stops == k).sum()) for k in range(len(graphs)))
     return Verification(str(bundle.path), bundle.digest, len(x), exits, tuple(checks))
@@ -114,33 +114,36 @@ def _checked_inputs(bundle: Bundle, inputs: np.ndarray) -> np.ndarray:
 
 def _compare_with_full(
     graphs: list[Graph],
+    policies: Sequence[DevicePolicy],
     full: Graph,
     x: np.ndarray,
     progress: Callable[[int, int], None] | None,
-) -> tuple[list[np.ndarray], list[Check]]:
-    """Each segment's first output (N, units), and whether it equals the uncut network's."""
+) -> tuple[np.ndarray, list[Check]]:
+    """The segment at which each sample stops, and whether segments equal the uncut network."""
     place = {t.name: i for i, t in enumerate(full.outputs)}
     proved = [_same_operators(graph, full) for graph in graphs]
     compared = min(len(x), _BOTH_WAYS) if all(proved) else len(x)
-    parts: list[list[np.ndarray]] = [[] for _ in graphs]
+    stops = []
     bad = [0] * len(graphs)
     for start in range(0, len(x), _BATCH):
         batch = x[start : start + _BATCH]
-        expected = run_graph(full, [batch]) if start < compared else None
-        for k, found in enumerate(_run_chain(graphs, batch)):
-            parts[k].append(found.reshape(len(batch), -1))
-            if expected is not None:
+        if start < compared:
+            expected = run_graph(full, [batch])
+            outputs = [q.reshape(len(batch), -1) for q in _run_chain(graphs, batch)]
+            for k, found in enumerate(outputs):
                 wanted = expected[place.get(graphs[k].outputs[0].name, k)]
-                bad[k] += int((found.reshape(-1) != wanted.reshape(-1)).sum())
+                bad[k] += int((found != wanted.reshape(len(batch), -1)).sum())
+            stops.append(_stops(policies, outputs))
+        else:
+            stops.append(_run_until_stop(graphs, policies, batch))
         if progress is not None:
             progress(start + len(batch), len(x))
-    outputs = [np.concatenate(part) for part in parts]
     checks = []
     for k, graph in enumerate(graphs):
         what = "the same operators and constants" if proved[k] else "other operators or constants"
-        ran = f"{bad[k]} of {compared * outputs[k].shape[1]} bytes differ on {compared} samples"
+        ran = f"{bad[k]} of {compared * graph.outputs[0].size} bytes differ on {compared} samples"
         checks.append(Check(f"{graph.name} equals full", not bad[k], f"{what}; {ran}"))
-    return outputs, checks
+    return np.concatenate(stops), checks
 
 
 def _same_operators(segment: Graph, full: Graph) -> bool:
@@ -185,6 +188,24 @@ def _stops(policies: Sequence[DevicePolicy], outputs: list[np.ndarray]) -> np.nd
     return stops
 
 
+def _run_until_stop(
+    graphs: list[Graph], policies: Sequence[DevicePolicy], x: np.ndarray
+) -> np.ndarray:
+    """Segment at which each sample stops, found without the last segment."""
+    stops = np.full(len(x), len(policies))
+    running = np.arange(len(x))
+    tensors = [x]
+    for k, policy in enumerate(policies):
+        first, *tensors = run_graph(graphs[k], tensors)
+        goes_on = ~policy.decide(first.reshape(len(running), -1))
+        stops[running[~goes_on]] = k
+        running = running[goes_on]
+        tensors = [t[goes_on] for t in tensors]
+        if not running.size:
+            break
+    return stops
+
+
 # --- The cascade ---
 
 
@@ -206,19 +227,20 @@ def _check_cascade(bundle: Bundle, x: np.ndarray) -> Iterator[Check]:
 def _check_parts(bundle: Bundle, cascade: bytes) -> Check:
     """The cascade consists of exactly the bundle's segments and policies."""
     name = "cascade equals segments"
+    segments, policies = bundle.segment_bytes(), bundle.manifest["policies"]
     try:
-        parts, policies = unlink(cascade)
+        if any(link(segments, policies, memory_plan=plan) == cascade for plan in (True, False)):
+            found = f"{len(segments)} segments, the same operators, constants and policies"
+            return Check(name, True, found)
+        _, inside = unlink(cascade)
     except UnsupportedModelError as error:
         writer = bundle.manifest["tool"]["version"]
         if writer != trecx.__version__:
             return Check(name, True, f"not compared: linked by trecx {writer}, see the run below")
         return Check(name, False, str(error))
-    if policies != bundle.manifest["policies"]:
+    if inside != policies:
         return Check(name, False, "other exit policies than in the manifest")
-    again, _ = unlink(link(bundle.segment_bytes(), policies))
-    if parts != again:
-        return Check(name, False, "other operators or constants than in the segments")
-    return Check(name, True, f"{len(parts)} segments, the same operators, constants and policies")
+    return Check(name, False, "other operators or constants than in the segments")
 
 
 def _run_cascade(bundle: Bundle, cascade: bytes, x: np.ndarray, runtime: Runtime) -> int:
@@ -235,7 +257,9 @@ def _run_cascade(bundle: Bundle, cascade: bytes, x: np.ndarray, runtime: Runtime
             scores = first.reshape(1, -1)
             if k == len(policies) or policies[k].decide(scores)[0]:
                 break
-        answer, index = whole([sample[None]])
-        same = np.array_equal(answer.reshape(1, -1), scores[:, :classes])
-        bad += not (same and int(index.reshape(-1)[0]) == k)
+        found = whole([sample[None]])
+        wanted = [scores[0, :classes], np.array([k])]
+        bad += len(found) != len(wanted) or not all(
+            np.array_equal(a.reshape(-1), b) for a, b in zip(found, wanted, strict=True)
+        )
     return bad
