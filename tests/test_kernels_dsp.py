@@ -79,6 +79,16 @@ def chosen_shapes(rng):
                 rng, (1, *size, channels), out_channels, (3, 3), padding=padding,
                 activation=activation,
             )  # fmt: skip
+    for size, channels, out_channels, width in (
+        ((8, 8), 16, 16, 3), ((7, 12), 4, 2, 3), ((4, 3), 64, 6, 1), ((12, 8), 24, 4, 2),
+        ((3, 8), 32, 4, 3), ((16, 4), 4, 8, 1),
+    ):  # fmt: skip
+        for activation in (relu, none):
+            kernel, stride = (3, width), (2, 1 + channels // 16 % 2)
+            yield conv_2d(
+                rng, (1, *size, channels), out_channels, kernel, stride=stride,
+                activation=activation,
+            )  # fmt: skip
     for _ in range(6):
         x = activation_tensor(rng, (1, 2))
         y = activation_tensor(rng, (1, 2), "output", QuantParams.per_tensor(1 / 256, -128))
@@ -108,6 +118,7 @@ def switched_off(rng):
     """
     makers = (
         lambda act: conv_2d(rng, (1, 4, 4, 8), 12, (3, 3), activation=act),
+        lambda act: conv_2d(rng, (1, 8, 4, 8), 12, (3, 3), stride=(2, 2), activation=act),
         lambda act: conv_2d(rng, (1, 3, 4, 8), 12, (1, 1), activation=act),
         lambda act: conv_2d(rng, (1, 3, 4, 16), 12, (1, 1), activation=act),
         lambda act: depthwise_conv_2d(rng, (1, 5, 7, 12), (3, 3), activation=act),

@@ -66,20 +66,21 @@ def window_of(op: Operator) -> Window:
     )
 
 
-def window_overlap(op: Operator) -> int:
-    """Smallest gap for a kernel that reads whole input rows just before it writes an output row.
+def window_overlap(op: Operator, rows: int = 1) -> int:
+    """Smallest gap for a kernel that reads whole input rows just before it writes output rows.
 
-    Output row y is written when input rows up to the end of its window have been read; what is
-    read later must lie behind what has been written.
+    Output rows are written, `rows` at a time, when input rows up to the end of the last one's
+    window have been read; what is read later must lie behind what has been written.
     """
     _, height, width, channels = op.inputs[0].shape
     _, out_height, out_width, out_channels = op.output.shape
     kernel_height, stride = op.inputs[1].shape[1], op.attrs.stride[0]
     in_row, out_row = width * channels, out_width * out_channels
-    ends = [y * stride + kernel_height - op.attrs.padding.top for y in range(out_height)]
-    all_read = min(height, ends[-1])
+    last_rows = range(rows - 1, out_height, rows)
+    ends = {y: y * stride + kernel_height - op.attrs.padding.top for y in last_rows}
+    all_read = min(height, max(ends.values()))
     gap = 0
-    for y, end in enumerate(ends):
+    for y, end in ends.items():
         if end < all_read:
             gap = max(gap, (y + 1) * out_row - max(end, 0) * in_row)
     return gap

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from trecx.codegen.kernels.common import activation_fields
@@ -29,22 +31,28 @@ GROUP, PAIR, TURN = {2: 10, 1: 6}, 6, 4
 TILE = 40
 
 
-def wide_reason(op: Operator) -> str | None:
+def wide_reason(op: Operator, largest_d: int = 7) -> str | None:
     """Why filters cannot be widened or requantised; None when they can."""
     if op.output.shape[3] % 2:
         return "an odd number of output channels"
-    packed = pack_channels(op, FAST_SHIFT)
+    packed = pack_channels(op, FAST_SHIFT, largest_d)
     return packed if isinstance(packed, str) else None
 
 
-def wide_fields(op: Operator, kernel_height: int = 1) -> dict[str, object]:
-    """Fields of the struct member `layer`, a trecx_wide_layer."""
-    channels = pack_channels(op, FAST_SHIFT)
+def wide_fields(
+    op: Operator, order: Callable[[np.ndarray], np.ndarray], largest_d: int = 7
+) -> dict[str, object]:
+    """Fields of the struct member `layer`, a trecx_wide_layer, but for `groups`.
+
+    order: from shifted weights, int64 (channels, height, width, inputs), to those of the stream,
+    (channels, multiple of 4), which must fit 16 bits.
+    """
+    channels = pack_channels(op, FAST_SHIFT, largest_d)
     assert isinstance(channels, Channels), channels
     fast = channels.form.fast_shift > 0
     constants = [channels.exceptions.get(i, c) for i, c in enumerate(channels.standard)]
     left = np.array([c.shift + 1 if fast else 1 for c in constants])
-    weights = channels.weights(op).reshape(len(constants), -1).astype(np.int64) << left[:, None]
+    weights = order(channels.weights(op).astype(np.int64) << left[:, None, None, None])
     assert -INT16_LIMIT <= weights.min() <= weights.max() < INT16_LIMIT
     biases = np.array([c.bias for c in constants]) << left
     requantisation = [
@@ -52,22 +60,31 @@ def wide_fields(op: Operator, kernel_height: int = 1) -> dict[str, object]:
     ]
     stream = [
         biases.reshape(-1, 2) & 0xFFFFFFFF,
-        _group_words(gather_order(weights, kernel_height)),
+        _group_words(weights),
         np.array(requantisation).reshape(len(constants) // 2, -1) & 0xFFFFFFFF,
     ]
     return {
         "layer.weights": Blob("uint32_t", np.concatenate(stream, axis=1).reshape(-1)),
-        "layer.groups": groups_of(weights.shape[1]),
         "layer.channels": len(constants),
         "layer.fast": int(fast),
     }
 
 
+def _window_fields(op: Operator) -> dict[str, object]:
+    """`layer` for inputs in the order of trecx/dsp/window.h, padded to whole groups."""
+    filter_size = op.inputs[1].data[0].size
+    groups = groups_of(filter_size)
+
+    def order(weights: np.ndarray) -> np.ndarray:
+        flat = gather_order(weights.reshape(len(weights), -1), weights.shape[1])
+        return np.pad(flat, ((0, 0), (0, 4 * groups - filter_size)))
+
+    return {**wide_fields(op, order), "layer.groups": groups}
+
+
 def _group_words(weights: np.ndarray) -> np.ndarray:
     """Words (pairs, [group][2][2 filters]) of int64 weights (channels, inputs)."""
-    inputs = weights.shape[1]
-    padded = np.pad(weights, ((0, 0), (0, 4 * groups_of(inputs) - inputs))) & 0xFFFF
-    lanes = padded.reshape(len(weights), -1, 4)
+    lanes = (weights & 0xFFFF).reshape(len(weights), -1, 4)
     words = np.stack([lanes[..., 0] | lanes[..., 2] << 16, lanes[..., 1] | lanes[..., 3] << 16], -1)
     paired = words.reshape(len(weights) // 2, 2, -1, 2).transpose(0, 2, 3, 1)
     return paired.reshape(len(weights) // 2, -1)
@@ -92,7 +109,7 @@ class DspConv2DWide(KernelChoice):
 
     def lower(self, op: Operator) -> list[Step]:
         window = window_of(op)
-        layer = wide_fields(op, window.kernel[0])
+        layer = _window_fields(op)
         return [
             Step(
                 kernel="trecx_conv2d_s8_wide",
@@ -143,7 +160,7 @@ class DspConv2D1x1Wide(KernelChoice):
         return wide_reason(op)
 
     def lower(self, op: Operator) -> list[Step]:
-        layer = wide_fields(op)
+        layer = _window_fields(op)
         _, _, width, channels = op.inputs[0].shape
         _, rows, row_pixels, _ = op.output.shape
         stride_height, stride_width = op.attrs.stride

@@ -46,6 +46,13 @@ static inline uint32_t trecx_add_lanes_13(uint32_t lanes, uint32_t bytes) {
   return sum;
 }
 
+/* a - b, lane by lane. */
+static inline uint32_t trecx_sub_lanes(uint32_t a, uint32_t b) {
+  uint32_t difference;
+  __asm__("ssub16 %0, %1, %2" : "=r"(difference) : "r"(a), "r"(b));
+  return difference;
+}
+
 /* acc + a.low * b.low + a.high * b.high. */
 static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {
   int32_t sum;
@@ -95,6 +102,10 @@ static inline uint32_t trecx_add_lanes_02(uint32_t lanes, uint32_t bytes) {
 
 static inline uint32_t trecx_add_lanes_13(uint32_t lanes, uint32_t bytes) {
   return trecx_add_lanes_02(lanes, bytes >> 8);
+}
+
+static inline uint32_t trecx_sub_lanes(uint32_t a, uint32_t b) {
+  return trecx_lanes(a - b, (a >> 16) - (b >> 16));
 }
 
 static inline int32_t trecx_smlad(uint32_t a, uint32_t b, int32_t acc) {

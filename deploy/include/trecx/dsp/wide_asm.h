@@ -2,50 +2,13 @@
 #ifndef TRECX_DSP_WIDE_ASM_H
 #define TRECX_DSP_WIDE_ASM_H
 
+#include "trecx/dsp/product_asm.h"
+#include "trecx/dsp/requantize_asm.h"
+
 /* clang-format off */
 
-/* Registers: r0 to r3 sums of filters (first: r0 r1) and pixels, r4 to r7 weights and r8 to r11
- * inputs of one group, r12 tile, lr weights. The frame holds the rest: output, pixel step, end of
- * the weights, tile, where the loop is entered, end of the tile, where it is left to. */
-
-#define WIDE_GROUP                \
-  "ldm.w lr!, {r4-r7}\n\t"        \
-  "ldm.w r12!, {r8-r11}\n\t"      \
-  "smlad r0, r4, r8, r0\n\t"      \
-  "smlad r1, r4, r9, r1\n\t"      \
-  "smlad r2, r5, r8, r2\n\t"      \
-  "smlad r3, r5, r9, r3\n\t"      \
-  "smlad r0, r6, r10, r0\n\t"     \
-  "smlad r1, r6, r11, r1\n\t"     \
-  "smlad r2, r7, r10, r2\n\t"     \
-  "smlad r3, r7, r11, r3\n\t"
-
-/* The first group, which brings along what the two filters' sums begin with. */
-#define WIDE_FIRST_GROUP                \
-  "ldm.w lr!, {r0, r2, r4-r7}\n\t"      \
-  "ldm.w r12!, {r8-r11}\n\t"            \
-  "smlad r1, r4, r9, r0\n\t"            \
-  "smlad r0, r4, r8, r0\n\t"            \
-  "smlad r3, r5, r9, r2\n\t"            \
-  "smlad r2, r5, r8, r2\n\t"            \
-  "smlad r0, r6, r10, r0\n\t"           \
-  "smlad r1, r6, r11, r1\n\t"           \
-  "smlad r2, r7, r10, r2\n\t"           \
-  "smlad r3, r7, r11, r3\n\t"
-
-#define WIDE_FOUR(GROUP) GROUP GROUP GROUP GROUP
-#define WIDE_SIXTEEN(GROUP) WIDE_FOUR(GROUP) WIDE_FOUR(GROUP) WIDE_FOUR(GROUP) WIDE_FOUR(GROUP)
-
-#define WIDE_FAST(X, MULTIPLIER, OFFSET)                  \
-  "smmla " X ", " X ", " MULTIPLIER ", " OFFSET "\n\t"
-
-#define WIDE_SATURATE(X) "ssat " X ", #8, " X ", asr #12\n\t"
-
-#define WIDE_GENERAL(X, MULTIPLIER, OFFSET, SHIFT)        \
-  "add r10, " OFFSET ", " X ", asr #31\n\t"               \
-  "smmlar " X ", " X ", " MULTIPLIER ", r10\n\t"          \
-  "asr " X ", " X ", " SHIFT "\n\t"                       \
-  "ssat " X ", #8, " X ", asr #1\n\t"
+/* The frame holds: output, pixel step, end of the weights, tile, where the loop over all groups but
+ * the first is entered, end of the tile, where it is left to. */
 
 /* To the next two filters. */
 #define WIDE_NEXT                \
@@ -96,17 +59,15 @@
 
 __attribute__((naked)) void trecx_wide_tile(const trecx_wide_run *run __attribute__((unused))) {
   __asm__ volatile(
-      WIDE_BEGIN("", WIDE_FIRST_GROUP, "40") WIDE_SIXTEEN(WIDE_GROUP) WIDE_LOOP
+      WIDE_BEGIN("", PRODUCT_FIRST_GROUP, "40") PRODUCT_SIXTEEN(PRODUCT_GROUP) WIDE_LOOP
       "61:\n\t"
       "ldm.w lr!, {r4-r7}\n\t"
-      WIDE_FAST("r0", "r4", "r5") WIDE_FAST("r1", "r4", "r5")
-      WIDE_FAST("r2", "r6", "r7") WIDE_FAST("r3", "r6", "r7")
-      WIDE_SATURATE("r0") WIDE_SATURATE("r1") WIDE_SATURATE("r2") WIDE_SATURATE("r3")
+      REQUANTIZE_FAST_2X2
       WIDE_STORE
       "62:\n\t"
       "ldm.w lr!, {r4-r9}\n\t"
-      WIDE_GENERAL("r0", "r4", "r5", "r6") WIDE_GENERAL("r1", "r4", "r5", "r6")
-      WIDE_GENERAL("r2", "r7", "r8", "r9") WIDE_GENERAL("r3", "r7", "r8", "r9")
+      REQUANTIZE_GENERAL("r0", "r4", "r5", "r6") REQUANTIZE_GENERAL("r1", "r4", "r5", "r6")
+      REQUANTIZE_GENERAL("r2", "r7", "r8", "r9") REQUANTIZE_GENERAL("r3", "r7", "r8", "r9")
       WIDE_STORE);
 }
 
@@ -130,15 +91,15 @@ __attribute__((naked)) void trecx_wide_tile(const trecx_wide_run *run __attribut
 __attribute__((naked)) void trecx_wide_pixel(const trecx_wide_run *run __attribute__((unused))) {
   __asm__ volatile(
       WIDE_BEGIN("sub r9, r9, r7\n\tadd r9, r7, r9, lsr #1\n\t", WIDE_FIRST_GROUP_1, "24")
-      WIDE_SIXTEEN(WIDE_GROUP_1) WIDE_LOOP
+      PRODUCT_SIXTEEN(WIDE_GROUP_1) WIDE_LOOP
       "61:\n\t"
       "ldm.w lr!, {r4-r7}\n\t"
-      WIDE_FAST("r0", "r4", "r5") WIDE_FAST("r2", "r6", "r7")
-      WIDE_SATURATE("r0") WIDE_SATURATE("r2")
+      REQUANTIZE_FAST("r0", "r4", "r5") REQUANTIZE_FAST("r2", "r6", "r7")
+      REQUANTIZE_SATURATE("r0") REQUANTIZE_SATURATE("r2")
       WIDE_STORE_1
       "62:\n\t"
       "ldm.w lr!, {r4-r9}\n\t"
-      WIDE_GENERAL("r0", "r4", "r5", "r6") WIDE_GENERAL("r2", "r7", "r8", "r9")
+      REQUANTIZE_GENERAL("r0", "r4", "r5", "r6") REQUANTIZE_GENERAL("r2", "r7", "r8", "r9")
       WIDE_STORE_1);
 }
 

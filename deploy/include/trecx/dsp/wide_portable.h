@@ -2,15 +2,7 @@
 #ifndef TRECX_DSP_WIDE_PORTABLE_H
 #define TRECX_DSP_WIDE_PORTABLE_H
 
-static int8_t requantize(int32_t sum, const uint32_t *constants, int32_t fast) {
-  const int32_t multiplier = (int32_t)constants[0], offset = (int32_t)constants[1];
-  if (fast) {
-    const int32_t y = trecx_smmla(sum, multiplier, offset);
-    return (int8_t)trecx_half_to_s8(y >> (TRECX_WIDE_FAST_SHIFT - 1));
-  }
-  const int32_t y = trecx_smmlar(sum, multiplier, offset + (sum >> 31));
-  return (int8_t)trecx_half_to_s8(y >> constants[2]);
-}
+#include "trecx/dsp/wide_requantize.h"
 
 /* One filter on one pixel, `step` words from a word of lanes to its next one. */
 static int32_t wide_sum(int32_t sum, const uint32_t *weights, const uint32_t *x, int32_t step,
@@ -28,7 +20,7 @@ static void wide_pixels(const trecx_wide_run *run, int32_t pixels) {
       for (int32_t i = 0; i < pixels; i++) {
         const int32_t sum =
             wide_sum((int32_t)w[filter], w + 2 + filter, run->tile + i, pixels, words / 2);
-        output[i * run->pixel_step] = requantize(sum, c, run->fast);
+        output[i * run->pixel_step] = trecx_wide_requantize(sum, c, run->fast);
       }
     }
   }

@@ -89,6 +89,21 @@ typedef struct {
 void trecx_conv2d_1x1_s8_wide(const trecx_conv2d_1x1_s8_wide_params *params, const int8_t *input,
                               int8_t *output, void *scratch);
 
+/* A kernel of three rows with vertical stride 2, two output rows at once (trecx/dsp/rowpair.h).
+ *
+ * layer: as for trecx_conv2d_s8_wide, with weights as in trecx/dsp/rowpair.h; groups: of a kernel
+ * row. window: of two output rows: five input rows every four; output_height: pairs of rows; run: a
+ *   multiple of 4.
+ * scratch: 80 * layer.groups, then what trecx_window_start takes. */
+typedef struct {
+  trecx_wide_layer layer;
+  trecx_window window;
+  int16_t activation_min, activation_max;
+} trecx_conv2d_s8_rowpair_params;
+
+void trecx_conv2d_s8_rowpair(const trecx_conv2d_s8_rowpair_params *params, const int8_t *input,
+                             int8_t *output, void *scratch);
+
 /* 3x3 kernel, stride 1, by Winograd's F(4x4, 3x3) in exact integers.
  *
  *   input   [input_height][input_width][input_channels]
