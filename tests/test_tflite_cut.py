@@ -268,3 +268,26 @@ def test_cut_at_unknown_tensor_offers_the_nearest():
 def test_cut_behind_the_last_tensor():
     last = OUTPUTS["resnet_plain"]["outputs"][0]
     assert "nothing follows" in refusal(lambda: cut_at_tensor(model("resnet_plain"), last))
+
+
+def fused(names: list[str]) -> bytes:
+    """Convolutions in a row whose outputs have these names."""
+    b = GraphBuilder(0)
+    x = b.input((1, 4, 4, 2))
+    for name in names:
+        x = b.conv(x, 2)
+        x.name = name
+    return write_graph(b.graph(b.softmax(b.dense(b.reduce(x, "MEAN", (1, 2)), 3))))
+
+
+def test_cut_at_a_layers_part_of_a_fused_name():
+    data = fused(["net/conv_1/BiasAdd", "net/block1_relu_1/Relu;net/norm_3/mul", "net/relu1/Relu"])
+    wanted = cut_at_tensor(data, "net/block1_relu_1/Relu;net/norm_3/mul")
+    assert cut_at_tensor(data, "block1_relu") == wanted
+    assert cut_at_tensor(data, "norm") == wanted
+    assert cut_at_tensor(data, "net/norm_3/mul") == wanted
+    for name in ("relu", "block1", "mul", "Relu", "block1_relu_2", ""):
+        with pytest.raises(CutError, match="computes no tensor"):
+            cut_at_tensor(data, name)
+    with pytest.raises(CutError, match="3 tensors are named 'net', the place is ambiguous"):
+        cut_at_tensor(data, "net")

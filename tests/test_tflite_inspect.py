@@ -80,6 +80,15 @@ def test_cascade():
     assert found.exit_policies == (policy,)
     assert all(s.unsupported is None for s in found.subgraphs)
     assert all(o.supported for s in found.subgraphs for o in s.operators)
+    main, early, after = found.subgraphs
+    graphs = [read_graph(segment) for segment in segments]
+    assert [main.macs, early.macs, after.macs] == [
+        sum(map(ops.macs, graphs[0].operators)),
+        None,
+        sum(map(ops.macs, graphs[1].operators)),
+    ]
+    assert [o.macs for o in after.operators] == [ops.macs(op) for op in graphs[1].operators]
+    assert [o.macs for o in main.operators[-3:]] == [None] * 3  # the decision
 
 
 def test_altered_cascade_is_unsupported():

@@ -12,6 +12,7 @@ later segment reads are handed on.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,6 +78,10 @@ def cut(model: bytes, exit_outputs: Sequence[str | int]) -> list[bytes]:
 
 def cut_at_tensor(model: bytes, tensor_name: str) -> list[bytes]:
     """Cut a model in two behind a tensor; the first segment's only output is that tensor.
+
+    tensor_name: the whole name, or the part of it that a layer gave. The converter joins the names
+    of all operations that it fused, and numbers layers that a model calls: "relu" finds
+    "net/relu_1/Relu;net/conv_1/BiasAdd".
 
     Raises CutError when there is no such tensor or others would have to cross the cut; the
     message names the nearest tensors where it can be cut.
@@ -167,14 +172,23 @@ def _parts(needs: list[set[int]], names: list[str]) -> list[set[int]]:
 
 def _find_tensor(flow: Dataflow, name: str) -> int:
     found = [t for t in flow.producer if flow.names[t] == name]
+    found = found or [t for t in flow.producer if _has_part(flow.names[t], name)]
     if not found:
         near = _similar(name, [flow.names[t] for t in flow.producer])
         raise CutError(
             f"the model computes no tensor {name!r}; similar: {', '.join(map(repr, near))}"
         )
     if len(found) > 1:
-        raise CutError(f"{len(found)} tensors are named {name!r}: the place is ambiguous")
+        near = ", ".join(repr(flow.names[t][:_COMPARED_CHARACTERS]) for t in found[:3])
+        raise CutError(f"{len(found)} tensors are named {name!r}, the place is ambiguous: {near}")
     return found[0]
+
+
+def _has_part(name: str, part: str) -> bool:
+    """True when `part` is one of the names that the converter joined, or a layer's in one."""
+    joined = name.split(";")
+    layers = {re.sub(r"_\d+$", "", layer) for path in joined for layer in path.split("/")[:-1]}
+    return part in joined or part in layers
 
 
 def _similar(name: str, names: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from trecx.ir.graph import Graph
 from trecx.tflite.cut import CutPoint, cut_points
 from trecx.tflite.dataflow import Dataflow
 from trecx.tflite.flatbuffer import Record, UnknownUnion
-from trecx.tflite.importer import graph_from_model, unsupported_operators
+from trecx.tflite.importer import graph_from_model, read_graph, unsupported_operators
 from trecx.tflite.link import is_cascade, unlink
 from trecx.tflite.model import (
     indices,
@@ -101,7 +101,7 @@ def inspect_model(source: str | os.PathLike | bytes) -> Inspection:
     """Describe a .tflite file. Raises ModelFormatError when it is not well-formed."""
     model = read_model(source)
     data = Path(source).read_bytes() if isinstance(source, (str, os.PathLike)) else source
-    policies = _policies(model, data)
+    policies, segments = _cascade(model, data)
     return Inspection(
         file_bytes=len(data),
         description=model.description or "",
@@ -115,23 +115,25 @@ def inspect_model(source: str | os.PathLike | bytes) -> Inspection:
             }
             for s in model.signature_defs
         },
-        subgraphs=tuple(
-            _subgraph(model, i, understood=bool(policies)) for i in range(len(model.subgraphs))
-        ),
+        subgraphs=tuple(_subgraph(model, i, segments) for i in range(len(model.subgraphs))),
     )
 
 
-def _policies(model: Record, data: bytes) -> tuple[dict, ...]:
+def _cascade(model: Record, data: bytes) -> tuple[tuple[dict, ...], dict[str, Graph]]:
+    """Policies of a cascade, and by subgraph name the segment with which it begins."""
     try:
-        return tuple(unlink(data)[1]) if is_cascade(model) else ()
+        parts, policies = unlink(data) if is_cascade(model) else ([], [])
     except InputError:
-        return ()
+        return (), {}
+    names = ["main", *(f"segment_{k}" for k in range(1, len(parts)))]
+    return tuple(policies), dict(zip(names, map(read_graph, parts), strict=False))
 
 
-def _subgraph(model: Record, index: int, understood: bool) -> SubgraphInfo:
-    """understood: the whole file is known to be supported, whatever one subgraph looks like."""
+def _subgraph(model: Record, index: int, segments: dict[str, Graph]) -> SubgraphInfo:
+    """segments: of a cascade, which is supported whatever one subgraph looks like; else empty."""
     subgraph = model.subgraphs[index]
-    graph, reason = _import(model, index)
+    understood = bool(segments)
+    graph, reason = (segments.get(subgraph.name), None) if segments else _import(model, index)
     by_index = {} if graph is None else {op.index: op for op in graph.operators}
     bad = set() if understood else {i for i, _ in unsupported_operators(model, subgraph)}
     operators = []
@@ -159,8 +161,8 @@ def _subgraph(model: Record, index: int, understood: bool) -> SubgraphInfo:
         macs=None if graph is None else sum(map(ops.macs, graph.operators)),
         parameters=None if graph is None else sum(map(ops.parameters, graph.operators)),
         peak_activation_bytes=peak_activation_bytes(Dataflow.of_subgraph(model, subgraph)),
-        unsupported=None if understood else reason,
-        cut_points=_points(graph),
+        unsupported=reason,
+        cut_points=() if understood else _points(graph),
     )
 
 
