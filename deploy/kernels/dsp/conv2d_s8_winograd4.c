@@ -75,6 +75,7 @@ static void finish_tiles(const params_t *p, const state *s, int32_t channel, int
                          int8_t *output) {
   trecx_winograd4_output out = {.pixel = p->output_channels,
                                 .row = p->output_width * p->output_channels,
+                                .factors = trecx_winograd4_factors[0],
                                 .fast = p->constants.fast_shift,
                                 .temporary = (int32_t *)s->temporary};
   const int32_t tiles = tile + 1 < s->tile_count ? 2 : 1;
@@ -84,7 +85,6 @@ static void finish_tiles(const params_t *p, const state *s, int32_t channel, int
     out.offset = q->offset;
     out.shift = q->shift;
     for (int32_t t = 0; t < tiles; t++) {
-      out.factors = trecx_winograd4_factors[0];
       out.sums = s->sums + (2 * filter + t) * TRECX_WINOGRAD4_POINTS;
       out.output = output + 4 * (tile + t) * p->output_channels + channel + filter;
       trecx_winograd4_finish(&out);

@@ -148,7 +148,11 @@ static void channel_group(const params_t *p, const state *s, const int8_t *input
                              .channels = 4 - skipped,
                              .strip = s->strip + skipped * plane,
                              .entry = &s->entries[skipped]};
-  prepare_channels(p, first, 4 - skipped, &s->entries[skipped]);
+  if (p->entries) {
+    run.entry = (const trecx_depthwise_entry *)p->entries + first;
+  } else {
+    prepare_channels(p, first, 4 - skipped, &s->entries[skipped]);
+  }
   for (int32_t x = 0; x < p->output_width; x += s->outputs) {
     const int32_t left = p->output_width - x;
     spread_strip(p, s, input + base, x);

@@ -27,6 +27,8 @@ class DspDepthwise3x3(KernelChoice):
     kinds = ("DEPTHWISE_CONV_2D",)
     isa = Isa.DSP
     scheme = "spread strips, 3x3"
+    widened = False
+    per_channel = CHANNEL
 
     def reason_against(self, op: Operator) -> str | None:
         if broken := broken_rule(op):
@@ -56,8 +58,7 @@ class DspDepthwise3x3(KernelChoice):
         constants = pack_channels(op, FAST_SHIFT)
         assert isinstance(constants, Channels), constants
         params = {
-            "weights": Blob("int8_t", _nine_taps(constants.weights(op)), align=1),
-            **constants.fields("constants"),
+            **self._channel_fields(op, constants),
             "input_height": height,
             "input_width": width,
             "output_height": out_height,
@@ -84,15 +85,25 @@ class DspDepthwise3x3(KernelChoice):
                 overlap={0: 0} if in_place else {},
                 instructions=self._instructions(op, params, rows),
                 scheme=self.scheme,
+                widened=self.widened,
             )
         ]
+
+    def _channel_fields(self, op: Operator, constants: Channels) -> dict[str, object]:
+        return {
+            "weights": Blob("int8_t", _nine_taps(constants.weights(op)).reshape(-1), align=1),
+            "entries": None,
+            **constants.fields("constants"),
+        }
 
     def _instructions(self, op: Operator, params: dict, rows: int) -> int:
         _, height, width, channels = op.output.shape
         stride = op.attrs.stride[0]
         strips = -(-width // STRIP_OUTPUTS[stride])
         per_output = OUTPUT + (0 if params["constants.fast_shift"] else 2)
-        per_channel = CHANNEL + strips * (RUN + height * ROW[stride]) + height * width * per_output
+        per_channel = (
+            self.per_channel + strips * (RUN + height * ROW[stride]) + height * width * per_output
+        )
         words = STRIP_WORDS[stride]
         spread = strips * rows * (words * SPREAD_WORD) - (strips - 1) * rows * (
             SPREAD_WORD - KEEP_WORD
@@ -106,4 +117,33 @@ def _nine_taps(weights: np.ndarray) -> np.ndarray:
     _, kernel_height, kernel_width, channels = weights.shape
     taps = np.zeros((channels, 3, 3), np.int8)
     taps[:, :kernel_height, :kernel_width] = weights[0].transpose(2, 0, 1)
-    return taps.reshape(-1)
+    return taps
+
+
+@register
+class DspDepthwise3x3Wide(DspDepthwise3x3):
+    """Weights of 16 bits and constants in flash as the inner loops read them."""
+
+    scheme = "spread strips, 3x3, 16-bit weights"
+    widened = True
+    per_channel = 15
+
+    def _channel_fields(self, op: Operator, constants: Channels) -> dict[str, object]:
+        return {
+            "weights": None,
+            "entries": Blob("uint32_t", _entries(op, constants)),
+            "constants.fast_shift": constants.form.fast_shift,
+        }
+
+
+def _entries(op: Operator, constants: Channels) -> np.ndarray:
+    """Words of a trecx_depthwise_entry for each channel."""
+    fast = constants.form.fast_shift > 0
+    channels = [constants.exceptions.get(i, c) for i, c in enumerate(constants.standard)]
+    left = np.array([c.shift + 1 if fast else 1 for c in channels])
+    taps = _nine_taps(constants.weights(op)).astype(np.int64) << left[:, None, None] & 0xFFFF
+    pairs = np.stack([taps[..., 0] | taps[..., 1] << 16, taps[..., 1] | taps[..., 2] << 16], -1)
+    biases = np.repeat(np.array([c.bias for c in channels]) << left, 6).reshape(-1, 6)
+    requantisation = np.array([[c.multiplier, c.offset, c.shift] for c in channels])
+    words = np.concatenate([biases, pairs.reshape(len(channels), -1), requantisation], axis=1)
+    return (words & 0xFFFFFFFF).reshape(-1)

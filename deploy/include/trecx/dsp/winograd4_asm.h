@@ -8,28 +8,27 @@
 
 /* The transform of six values d0 to d5 in r0 to r4 and r8, whole words at a time: a word is the sum of
  * its lower lane and 2^16 times its upper one, so that additions and shifts need not look at lanes.
- * Results in r0, r1, r3, r4, r6, r8. OFFSET_A, OFFSET_C, OFFSET_5: nothing, or what adds the lane
- * offset to all of them. */
-#define WINOGRAD4_SIX(OFFSET_A, OFFSET_C, OFFSET_5)          \
+ * Results in r0, r1, r3, r4, r6, r8. */
+#define WINOGRAD4_SIX                                        \
   "sub r6, r4, r2\n\t"             /* a = d4 - d2 */         \
   "sub r7, r3, r1\n\t"             /* b = d3 - d1 */         \
-  OFFSET_A                                                   \
   "sub r0, r0, r2\n\t"                                       \
   "add r0, r6, r0, lsl #2\n\t"     /* 4 d0 - 5 d2 + d4 */    \
   "sub r8, r8, r3\n\t"                                       \
   "sub r8, r8, r7, lsl #2\n\t"     /* 4 d1 - 5 d3 + d5 */    \
-  OFFSET_5                                                   \
   "sub r2, r4, r2, lsl #2\n\t"     /* c = d4 - 4 d2 */       \
   "sub r1, r3, r1, lsl #2\n\t"     /* e = d3 - 4 d1 */       \
-  OFFSET_C                                                   \
   "sub r3, r2, r1\n\t"             /* c - e */               \
   "add r1, r2, r1\n\t"             /* c + e */               \
   "add r4, r6, r7, lsl #1\n\t"     /* a + 2 b */             \
   "sub r6, r6, r7, lsl #1\n\t"     /* a - 2 b */
 
 /* Two of four channels (ROTATE picks them) of a row of pixels to a row of words. r9 input, r10 r11
- * one and three pixels, r5 row, r12 lanes of 128, lr temporary. */
-#define WINOGRAD4_ROW(ROTATE)                 \
+ * one and three pixels, r5 row, r12 lanes of 128, lr temporary.
+ *
+ * The lane offset is added to d4 and d5 in both directions, that is, to four pixels of the tile
+ * (OFFSET and BACK in the last two rows): it then arrives in all 36 points. */
+#define WINOGRAD4_ROW(ROTATE, OFFSET, BACK)   \
   "ldr r0, [r9]\n\t"                          \
   "ldr r1, [r9, r10]\n\t"                     \
   "ldr r2, [r9, r10, lsl #1]\n\t"             \
@@ -41,14 +40,19 @@
   "sxtab16 r1, r12, r1" ROTATE "\n\t"         \
   "sxtab16 r2, r12, r2" ROTATE "\n\t"         \
   "sxtab16 r3, r12, r3" ROTATE "\n\t"         \
+  OFFSET                                      \
   "sxtab16 r4, r12, r4" ROTATE "\n\t"         \
   "sxtab16 r8, r12, r8" ROTATE "\n\t"         \
-  WINOGRAD4_SIX("", "", "")                   \
+  BACK                                        \
+  WINOGRAD4_SIX                               \
   "add r9, r9, r5\n\t"                        \
   "stm lr!, {r0, r1, r3, r4, r6, r8}\n\t"
 
-#define WINOGRAD4_THREE_ROWS(ROTATE) \
-  WINOGRAD4_ROW(ROTATE) WINOGRAD4_ROW(ROTATE) WINOGRAD4_ROW(ROTATE)
+#define WINOGRAD4_SIX_ROWS(ROTATE)                          \
+  WINOGRAD4_ROW(ROTATE, "", "") WINOGRAD4_ROW(ROTATE, "", "") \
+  WINOGRAD4_ROW(ROTATE, "", "") WINOGRAD4_ROW(ROTATE, "", "") \
+  WINOGRAD4_ROW(ROTATE, "add r12, r12, #0x4000\n\t", "sub r12, r12, #0x4000\n\t") \
+  WINOGRAD4_ROW(ROTATE, "add r12, r12, #0x4000\n\t", "sub r12, r12, #0x4000\n\t")
 
 /* A column of words to the points. r9 output, r10 r11 one and three points, lr temporary. */
 #define WINOGRAD4_COLUMN                      \
@@ -58,7 +62,7 @@
   "ldr r3, [lr, #68]\n\t"                     \
   "ldr r4, [lr, #92]\n\t"                     \
   "ldr r8, [lr, #116]\n\t"                    \
-  WINOGRAD4_SIX("add r6, r6, #0x4000\n\t", "add r2, r2, #0x4000\n\t", "add r8, r8, #0x4000\n\t") \
+  WINOGRAD4_SIX                               \
   "add r2, r9, r10\n\t"                       \
   "str r0, [r9]\n\t"                          \
   "str r1, [r9, r10]\n\t"                     \
@@ -75,7 +79,7 @@
   "ldm sp, {r5, r9, r10, lr}\n\t"             \
   "mov r12, #0x00800080\n\t"                  \
   "add r11, r10, r10, lsl #1\n\t"             \
-  WINOGRAD4_THREE_ROWS(ROTATE) WINOGRAD4_THREE_ROWS(ROTATE) \
+  WINOGRAD4_SIX_ROWS(ROTATE)                  \
   "sub lr, lr, #144\n\t"                      \
   "ldrd r9, r10, [sp, #16]\n\t"               \
   "add r11, r10, r10, lsl #1\n\t"             \

@@ -17,12 +17,16 @@
  * scratch memory, one channel behind the other. When input and output have the same size, the
  * output may lie over the input (or begin before it).
  *
+ * entries: NULL, or the words of a trecx_depthwise_entry (trecx/dsp/depthwise_inner.h) for each
+ *   channel, which are made from weights and constants otherwise; of these only fast_shift is used
+ *   then.
  * stride: 1 or 2.
  * rows: spread rows of a strip, (output_height - 1) * stride + 3.
  * scratch: 4 * rows * (16 or, with stride 2, 20) bytes, 4 * sizeof(trecx_depthwise_entry), 8 bytes.
  */
 typedef struct {
   const int8_t *weights;
+  const uint32_t *entries;
   trecx_dsp_channels constants;
   int16_t input_height, input_width;
   int16_t output_height, output_width;
