@@ -4,7 +4,9 @@ import contextlib
 import os
 import random
 import select
+import signal
 import subprocess
+import sys
 import termios
 import time
 from pathlib import Path
@@ -474,6 +476,64 @@ def test_terminal_name_in_use_is_refused(folder, tmp_path):
         with pytest.raises(InputError, match="is not a link to a terminal"):
             PseudoTerminal(server, name)
         assert name.read_text() == "something"
+        with pytest.raises(InputError, match=r"cannot create .*none/dut: No such file"):
+            PseudoTerminal(server, tmp_path / "none" / "dut")
+
+
+def emulators_of(process):
+    """Folders in /proc of the emulators that a process has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            text = status.read_text()
+            if text.startswith("Name:\tqemu-system") and f"PPid:\t{process.pid}\n" in text:
+                found.append(status.parent)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_served_device_ends_with_a_signal(number, kws_bundle, tmp_path):
+    """In the middle of a command: no emulator, link or folder stays, whatever signal it was."""
+    name, work = tmp_path / "dut", tmp_path / "work"
+    work.mkdir()
+    code = "from trecx.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", str(kws_bundle), "--pty", str(name)]
+    environment = {**os.environ, "TMPDIR": str(work)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not name.is_symlink():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        with serial.Serial(str(name), 115200, timeout=10) as port:
+            assert ask(port, "name") == "m-name-dut-[trecx]\r\nm-ready\r\n"
+            port.write(b"infer 100000 0%")
+            (emulator,) = emulators_of(process)
+            process.send_signal(number)
+            said = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number
+    assert said.strip() == ("interrupted" if number == signal.SIGINT else "")
+    assert not name.is_symlink() and not list(work.iterdir())
+    assert not emulator.exists()
+
+
+def test_serial_line_in_use_is_refused(folder):
+    with served("mps2-an386", folder) as server, PseudoTerminal(server) as terminal:
+        first = Link.open(terminal.path)
+        with pytest.raises(InputError, match="in use by another program"):
+            Link.open(terminal.path)
+        with (
+            pytest.raises(serial.SerialException),
+            serial.Serial(terminal.path, 115200, exclusive=True),
+        ):
+            pass
+        dut = Dut(first)
+        dut.synchronise()
+        assert dut.name() == "trecx"
+        first.close()
+        with serial.Serial(terminal.path, 115200, timeout=5, exclusive=True) as port:
+            assert ask(port, "name") == "m-name-dut-[trecx]\r\nm-ready\r\n"
+            with pytest.raises(InputError, match="in use by another program"):
+                Link.open(terminal.path)
 
 
 def test_wrong_arguments_are_refused(folder, tmp_path):
@@ -483,6 +543,8 @@ def test_wrong_arguments_are_refused(folder, tmp_path):
         DutServer(build("host", folder))
     with pytest.raises(InputError, match="cannot open the serial line"):
         Link.open(tmp_path / "none")
+    with pytest.raises(InputError, match="cannot open /dev/null as a serial line: Inappropriate"):
+        Link.open(Path("/dev/null"))
     with pytest.raises(InputError, match="baud rate must be one of"):
         Link.open(tmp_path / "none", 12345)
     with pytest.raises(InputError, match="3 inputs need as many labels; got 2"):

@@ -230,6 +230,50 @@ def profile(
     return profiling.profile_report(found[0], target, samples, *found[1:])
 
 
+def measure(
+    bundle_path: Path,
+    *,
+    base: Path | None = None,
+    boards: Sequence[str] = (),
+    compiling: Mapping[str, object] = MappingProxyType({}),
+    data: DataChoice = SYNTHETIC_DATA,
+    limit: int | None = None,
+    jobs: int = 2,
+    progress=None,
+):
+    """Base network against early exit, board by board; returns
+    trecx.reports.boards.BoardsMeasuredReport.
+
+    base: the network without exits, when the bundle has none. boards: names; all without.
+    """
+    from trecx.bundle import read_bundle
+    from trecx.stages import boards_measuring as measuring
+    from trecx.stages.chain import load_chain
+    from trecx.stages.running import require_tools
+    from trecx.stages.samples import from_split
+    from trecx.task import find_task
+
+    chosen = measuring.emulated_boards(boards)
+    task = find_task(read_bundle(bundle_path).task)
+    chain = load_chain(bundle_path)
+    chains = {measuring.BASE: measuring.base_of(chain, base), measuring.EARLY_EXIT: chain}
+    for board in chosen:
+        require_tools(board.name)
+    splits = data.load(task)
+    contenders = [
+        measuring.Contender(name, c, from_split(splits, c.graphs[0], limit))
+        for name, c in chains.items()
+    ]
+    return measuring.measure_boards(
+        *contenders,
+        chosen,
+        skip_unfit=not boards,
+        compiling=compiling,
+        jobs=jobs,
+        progress=progress,
+    )
+
+
 def build(path: Path, target: str, out: Path, app: str, **options):
     """Build an application around a model; returns trecx.stages.firmware.BuildSummary."""
     from trecx.stages.chain import load_chain

@@ -1,4 +1,4 @@
-"""trecx boards, doctor, build, profile, serve, mlperf: what an emulated board tells."""
+"""trecx boards, doctor, build, profile, measure, serve, mlperf: what an emulated board tells."""
 
 from __future__ import annotations
 
@@ -138,6 +138,52 @@ def profile(path, target, compiling, data, limit, input_file, preset, base, jobs
 
 
 @click.command()
+@click.argument("bundle_path", metavar="BUNDLE", type=path_type)
+@click.option(
+    "--base",
+    type=path_type,
+    metavar="MODEL.tflite|BUNDLE",
+    help="The network without exits [default: the one in the bundle].",
+)
+@click.option(
+    "--board",
+    "boards",
+    multiple=True,
+    help="Only this emulated board (repeatable) [default: all that the networks fit].",
+)
+@compile_options
+@data_options
+@click.option(
+    "--samples",
+    "limit",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Samples of the test split, evenly spread.",
+)
+@jobs_option
+@output_option
+@quiet_option
+def measure(quiet, output, **options):
+    """Base network against early exit on every board: instructions, time, energy.
+
+    Mean, median, 95th percentile and worst of the test samples. Instructions are counted exactly;
+    milliseconds and energy are estimates for the real boards with each core (see trecx boards), or
+    for the core itself where there is none. Exits with status 7 when outputs differ between boards.
+
+    \b
+    Examples:
+      trecx measure ic.bundle --data cifar-10-batches-bin
+      trecx measure kws.bundle --base kws.tflite --board mps2-an386 --samples 1000
+    """
+    from trecx import pipeline
+
+    with stage_progress(quiet) as progress:
+        report = pipeline.measure(**options, progress=progress)
+    print_report(report, output)
+
+
+@click.command()
 @click.argument("path", metavar="BUNDLE", type=path_type)
 @target_option
 @compile_options
@@ -147,7 +193,8 @@ def serve(path, target, compiling, preset, link):
     """Start a bundle as an MLPerf Tiny device in the emulator, behind a pseudo-terminal.
 
     The benchmark's own runner, or trecx mlperf, opens the printed name as a serial port, at any
-    baud rate. Runs until it is interrupted.
+    baud rate. Runs until SIGINT (Ctrl-C; exit status 130) or SIGTERM (143), and takes the emulator
+    and the name with it.
 
     \b
     Example:
@@ -225,4 +272,4 @@ def _benchmark(mode, quiet, output, options):
     print_report(report, output)
 
 
-COMMANDS = (boards, doctor, build, profile, serve, mlperf)
+COMMANDS = (boards, doctor, build, profile, measure, serve, mlperf)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +28,7 @@ class _OneLineErrors(click.Group):
     def main(self, *args, **kwargs):
         kwargs["standalone_mode"] = False
         try:
-            with _one_line_warnings():
+            with _one_line_warnings(), _orderly_end():
                 result = super().main(*args, **kwargs)
             sys.exit(result if isinstance(result, int) else 0)
         except click.exceptions.Exit as stop:
@@ -77,6 +79,30 @@ def _one_line_warnings() -> Iterator[None]:
         warnings.simplefilter("always", TrecxWarning)
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """SIGTERM and SIGHUP leave as SIGINT does: emulators, links and temporary folders go too.
+
+    The exit status is 128 and the signal's number, as a shell has it. A signal that the caller
+    ignores (nohup) stays ignored.
+    """
+
+    def leave(number, _frame):
+        sys.exit(128 + number)
+
+    caught = []
+    if threading.current_thread() is threading.main_thread():
+        wanted = (signal.SIGTERM, signal.SIGHUP)
+        caught = [number for number in wanted if signal.getsignal(number) is signal.SIG_DFL]
+    for number in caught:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, signal.SIG_DFL)
 
 
 # TensorFlow reads this when it is first imported; its remarks would drown ours.

@@ -64,14 +64,22 @@ class LayerCycles:
 
 @dataclass(frozen=True)
 class PathCycles:
-    """One exit: mean cycles of an inference; core and memory are its two parts (nominal)."""
+    """One exit: mean cycles of an inference; core and memory are its two parts (nominal).
+
+    instructions: mean of an inference, exact.
+    """
 
     path: int
     inferences: int
+    instructions: float
     cycles: Range
     core: float
     memory: float
     layers: list[LayerCycles]
+
+    @property
+    def cycles_per_instruction(self) -> Range:
+        return self.cycles.scaled(1 / self.instructions)
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,7 @@ def estimate(profile: Profile, preset: Preset) -> Estimate:
     paths = [_path_cycles(p, core, memory, timing, preset) for p in profile.paths]
     samples = np.concatenate(
         [
-            np.rint(p.samples * (found.cycles.nominal * p.inferences / p.instructions))
+            np.rint(p.samples * found.cycles_per_instruction.nominal)
             for p, found in zip(profile.paths, paths, strict=True)
         ]
     ).astype(np.int64)
@@ -245,7 +253,13 @@ def _path_cycles(path, core, memory, timing, preset) -> PathCycles:
         total_core, total_memory = total_core + here, total_memory + wait
     cycles = _with_error(total_core + total_memory, timing, preset)
     return PathCycles(
-        path.path, path.inferences, cycles, total_core.nominal, total_memory.nominal, layers
+        path.path,
+        path.inferences,
+        path.instructions * share,
+        cycles,
+        total_core.nominal,
+        total_memory.nominal,
+        layers,
     )
 
 

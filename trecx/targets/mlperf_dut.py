@@ -275,12 +275,21 @@ class PseudoTerminal:
         # Nobody but the programs may hold the terminal open: its hang-up says that one has gone.
         os.close(terminal)
         if self._link is not None:
-            self._link.unlink(missing_ok=True)
-            self._link.symlink_to(self.path)
+            self._create_link()
         self._stop = threading.Event()
         self._in_command = False
         self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
+
+    def _create_link(self) -> None:
+        try:
+            self._link.unlink(missing_ok=True)
+            self._link.symlink_to(self.path)
+        except OSError as error:
+            os.close(self._device)
+            raise InputError(
+                f"cannot create {self._link}: {error.strerror}; choose another name"
+            ) from error
 
     def __enter__(self) -> PseudoTerminal:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import select
@@ -33,18 +34,31 @@ class Link:
 
     @classmethod
     def open(cls, path: Path, baud: int = 115200) -> Link:
-        """A serial device or pseudo-terminal. Raises InputError when it cannot be opened."""
+        """A serial device or pseudo-terminal.
+
+        Raises InputError when it cannot be opened, or when a program that locks its lines, as this
+        one and pyserial with `exclusive` do, has it open.
+        """
         if baud not in _BAUD_RATES:
             rates = ", ".join(map(str, _BAUD_RATES))
             raise InputError(f"the baud rate must be one of {rates}; got {baud}")
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        except OSError as error:
+            raise InputError(f"cannot open the serial line {path}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             tty.setraw(descriptor)
             settings = termios.tcgetattr(descriptor)
             settings[4] = settings[5] = _BAUD_RATES[baud]
             termios.tcsetattr(descriptor, termios.TCSANOW, settings)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise InputError(f"the serial line {path} is in use by another program") from None
         except (OSError, termios.error) as error:
-            raise InputError(f"cannot open the serial line {path}: {error}") from error
+            os.close(descriptor)
+            reason = error.args[-1]
+            raise InputError(f"cannot open {path} as a serial line: {reason}") from error
         return cls(descriptor, str(path))
 
     @classmethod
