@@ -14,7 +14,7 @@ from trecx.files import atomic_folder
 from trecx.reports.document import Block, Document, Facts, Note, Table, count, kib
 from trecx.stages.chain import naming
 from trecx.tflite.cut import cut, cut_at_tensor, segment_names
-from trecx.tflite.inspect import Inspection, SubgraphInfo, inspect_model
+from trecx.tflite.inspect import Inspection, SubgraphInfo, TensorInfo, inspect_model
 
 CUT_MARKER = "segments.txt"
 
@@ -103,6 +103,18 @@ def _int8_samples(path: Path) -> np.ndarray:
     return found
 
 
+def _short(name: str) -> str:
+    """The first of the names that the converter joined; `trecx cut --at` takes it, too."""
+    return name.split(";", 1)[0]
+
+
+def _quantisation(tensor: TensorInfo) -> str:
+    """Element type, and scale and zero point of a tensor that has one of each."""
+    if len(tensor.scales) == len(tensor.zero_points) == 1:
+        return f"{tensor.type} {tensor.scales[0]:.4g} ({tensor.zero_points[0]})"
+    return tensor.type
+
+
 def _subgraph_blocks(number: int, subgraph: SubgraphInfo) -> list[Block]:
     tensors = {t.index: t for t in subgraph.tensors}
     rows = tuple(
@@ -113,11 +125,12 @@ def _subgraph_blocks(number: int, subgraph: SubgraphInfo) -> list[Block]:
             "" if op.macs is None else count(op.macs),
             "" if op.parameters is None else count(op.parameters),
             "" if op.supported else "UNSUPPORTED",
-            tensors[op.outputs[0]].name if op.outputs else "",
+            _quantisation(tensors[op.outputs[0]]) if op.outputs else "",
+            _short(tensors[op.outputs[0]].name) if op.outputs else "",
         )
         for op in subgraph.operators
     )
-    columns = ("index", "operator", "output", "MACs", "parameters", "", "output tensor")
+    columns = ("index", "operator", "output", "MACs", "parameters", "", "scale (zero point)", "output tensor")
     title = f"Subgraph {number} {subgraph.name}".rstrip()
     blocks: list[Block] = [Table(columns, rows, frozenset({0, 3, 4}), title)]
     if subgraph.unsupported:
@@ -127,7 +140,7 @@ def _subgraph_blocks(number: int, subgraph: SubgraphInfo) -> list[Block]:
         facts.append(("MACs", count(subgraph.macs)))
     blocks.append(Facts(tuple(facts)))
     points = tuple(
-        (p.tensor, count(p.handoff_bytes), count(p.macs_before), count(p.macs_after))
+        (_short(p.tensor), count(p.handoff_bytes), count(p.macs_before), count(p.macs_after))
         for p in subgraph.cut_points
         if p.possible
     )
