@@ -24,6 +24,11 @@
   "asr " X ", " X ", " SHIFT "\n\t"                       \
   "ssat " X ", #8, " X ", asr #1\n\t"
 
+/* r4 r5 r6, r7 r11 r12: multiplier, offset and shift of the filters. */
+#define REQUANTIZE_GENERAL_2X2                                                                  \
+  REQUANTIZE_GENERAL("r0", "r4", "r5", "r6") REQUANTIZE_GENERAL("r1", "r4", "r5", "r6")         \
+  REQUANTIZE_GENERAL("r2", "r7", "r11", "r12") REQUANTIZE_GENERAL("r3", "r7", "r11", "r12")
+
 /* clang-format on */
 
 #endif

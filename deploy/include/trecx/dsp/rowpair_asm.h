@@ -105,12 +105,10 @@ __attribute__((naked)) void trecx_rowpair_tile(
       ROWPAIR_NEXT
       "62:\n\t"
       "ldm.w lr!, {r4-r7, r11, r12}\n\t"
-      REQUANTIZE_GENERAL("r0", "r4", "r5", "r6") REQUANTIZE_GENERAL("r1", "r4", "r5", "r6")
-      REQUANTIZE_GENERAL("r2", "r7", "r11", "r12") REQUANTIZE_GENERAL("r3", "r7", "r11", "r12")
+      REQUANTIZE_GENERAL_2X2
       ROWPAIR_STORE
       ROWPAIR_UPPER
-      REQUANTIZE_GENERAL("r0", "r4", "r5", "r6") REQUANTIZE_GENERAL("r1", "r4", "r5", "r6")
-      REQUANTIZE_GENERAL("r2", "r7", "r11", "r12") REQUANTIZE_GENERAL("r3", "r7", "r11", "r12")
+      REQUANTIZE_GENERAL_2X2
       ROWPAIR_NEXT);
 }
 

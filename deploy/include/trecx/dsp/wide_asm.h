@@ -65,9 +65,8 @@ __attribute__((naked)) void trecx_wide_tile(const trecx_wide_run *run __attribut
       REQUANTIZE_FAST_2X2
       WIDE_STORE
       "62:\n\t"
-      "ldm.w lr!, {r4-r9}\n\t"
-      REQUANTIZE_GENERAL("r0", "r4", "r5", "r6") REQUANTIZE_GENERAL("r1", "r4", "r5", "r6")
-      REQUANTIZE_GENERAL("r2", "r7", "r8", "r9") REQUANTIZE_GENERAL("r3", "r7", "r8", "r9")
+      "ldm.w lr!, {r4-r7, r11, r12}\n\t"
+      REQUANTIZE_GENERAL_2X2
       WIDE_STORE);
 }
 
