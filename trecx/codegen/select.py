@@ -54,7 +54,10 @@ def _lower(op: Operator, options: LoweringOptions, elided: bool) -> Lowered:
     found = candidates(op, options.isa)
     possible = require_possible(op, found)
     if options.optimize is Optimize.SIZE:
-        chosen = min(possible, key=lambda c: c.instructions + BYTE_PRICE * c.flash_bytes)
+        # Widened weights would bring along kernels of their own, whose code has no price here.
+        chosen = min(
+            possible, key=lambda c: (c.widened, c.instructions + BYTE_PRICE * c.flash_bytes)
+        )
     elif options.optimize is Optimize.BALANCED:
         chosen = min(
             possible, key=lambda c: (c.widened or c.flash_bytes > _allowed(op), c.instructions)
