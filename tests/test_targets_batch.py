@@ -349,6 +349,28 @@ def test_objects_are_cached_by_content(folder, tmp_path, monkeypatch):
     assert len(list((tmp_path / "cache").rglob("*.o"))) > len(objects)
 
 
+def test_one_model_gives_one_file_wherever_it_is_built(tmp_path, monkeypatch):
+    """Other folders of sources, headers, objects and the current one: the same bytes."""
+    programs = []
+    for name in ("a", "elsewhere/b"):
+        folder = tmp_path / name
+        (folder / "c").mkdir(parents=True)
+        (folder / "c" / "number.h").write_text("static const int number = 3;\n")
+        source = '#include "number.h"\n\nint more(void);\n\nint more(void) { return number; }\n'
+        (folder / "c" / "more.c").write_text(source)
+        app = "int more(void);\nint trecx_app(void);\n\nint trecx_app(void) { return more(); }\n"
+        (folder / "app.c").write_text(app)
+        monkeypatch.setenv("TRECX_CACHE", str(folder / "cache"))
+        monkeypatch.chdir(folder)
+        sources, headers = ([Path("c/more.c")], [Path("c")])
+        if name != "a":
+            sources, headers = [folder / "c" / "more.c"], [folder / "c"]
+        built = build_firmware(sources, "mps2-an386", "app.c", "out", include_dirs=headers)
+        programs.append(built.elf.read_bytes())
+    assert programs[0] == programs[1]
+    assert b".debug_info" in programs[0] and str(tmp_path).encode() not in programs[0]
+
+
 def test_changed_header_is_compiled_again(tmp_path):
     (tmp_path / "number.h").write_text("#define NUMBER 3\n")
     app = tmp_path / "app.c"

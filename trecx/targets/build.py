@@ -149,6 +149,7 @@ def build_firmware(
     own_headers = [Path(folder) / "include" for folder in include_dirs]
     includes = [*(p for p in own_headers if p.is_dir()), deploy_path() / "include"]
     includes += map(Path, include_dirs)
+    includes = [path.resolve() for path in includes]
     own = [f"-D{key}={value}" for key, value in sorted(definitions.items())]
     units = [(Path(s), common) for s in dict.fromkeys(map(Path, sources))]
     units += [(s, [*common, *_rates(board)]) for s in board.sources]
@@ -207,7 +208,7 @@ def _app_sources(app: str | Path) -> list[Path]:
 
 
 def _compile(compiler, units, includes: list[Path], jobs: int) -> list[Path]:
-    folder = cache_folder("objects")
+    folder = cache_folder("objects").resolve()
     prune(folder)
 
     def one(unit) -> Path:
@@ -222,13 +223,14 @@ def _compile_one(compiler, source: Path, flags, includes: list[Path], folder: Pa
     """The object of a C file, from the cache or compiled.
 
     The key is the preprocessed text, so that it covers every header that matters and none that
-    does not; names of folders do not count, neither here nor in the debug information.
+    does not; names of folders do not count, neither here nor in the debug information, so that
+    one model gives one file wherever it is built. Includes and the cache folder are absolute.
     """
     if not source.is_file():
         raise InputError(f"cannot read C source {source}: there is no such file")
     source = source.resolve()
     search = [f"-I{path}" for path in includes]
-    text = _run_compiler([compiler, *flags, *search, "-E", str(source)], source)
+    text = _run_compiler([compiler, *flags, *search, "-E", str(source)], source, folder)
     text = re.sub(r'^(# \d+ ")[^"\n]*/', r"\1", text, flags=re.MULTILINE)
     key = hashlib.sha256()
     for part in (tool_version(compiler), *flags, source.name, text):
@@ -238,19 +240,21 @@ def _compile_one(compiler, source: Path, flags, includes: list[Path], folder: Pa
         touch(target)
         return target
     maps = [f"-ffile-prefix-map={path}={i}" for i, path in enumerate((*includes, source.parent))]
+    maps.insert(0, f"-ffile-prefix-map={folder}=.")  # the compiler's current folder
     handle, work = tempfile.mkstemp(suffix=".o", dir=folder)
     os.close(handle)
     try:
-        _run_compiler([compiler, *flags, *search, *maps, "-c", str(source), "-o", work], source)
+        command = [compiler, *flags, *search, *maps, "-c", str(source), "-o", work]
+        _run_compiler(command, source, folder)
         os.replace(work, target)
     finally:
         Path(work).unlink(missing_ok=True)
     return target
 
 
-def _run_compiler(command: list[str], source: Path) -> str:
+def _run_compiler(command: list[str], source: Path, folder: Path) -> str:
     """Standard output; VerificationError with the compiler's messages when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise VerificationError(
             f"{source} does not compile ({Path(command[0]).name}):\n{done.stderr.strip()}"
