@@ -149,5 +149,9 @@ def times_table(figures: Sequence[dict]) -> list[str]:
         "link_seconds": "link, seconds",
         "verify_samples_per_second": "verify, samples a second",
     }
-    rows = [[text, *(f"{f['times'][kind]:.3g}" for f in figures)] for kind, text in kinds.items()]
+
+    def number(value: float) -> str:
+        return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+    rows = [[text, *(number(f["times"][kind]) for f in figures)] for kind, text in kinds.items()]
     return table(["processor time", *(f["task"] for f in figures)], rows)
