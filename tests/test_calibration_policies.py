@@ -154,6 +154,30 @@ def test_coordinate_descent_is_near_the_exhaustive_optimum_for_two_exits():
     assert best - 1e-6 <= result.expected.cost.value <= 1.02 * best
 
 
+def test_one_threshold_for_all_exits_is_the_best_of_all():
+    data = chain_outputs(800, 5, strengths=(1.5, 2.5, 3.5))
+    costs = PathCosts((30.0, 60.0, 110.0), "MACs", 100.0)
+    result = calibrate(data, costs, Budget(max_accuracy_loss=1.0), "shared_max_softmax", FEW)
+    first, second = result.policies
+    assert first == second
+    allowed = []
+    for threshold in range(-127, 129):
+        figures = evaluate((TopClassThresholds((threshold,) * data.classes),) * 2, data, costs, FEW)
+        if figures.accuracy_loss.value <= 0.01 + 1e-9:
+            allowed.append(figures.cost.value)
+    assert result.expected.cost.value == pytest.approx(min(allowed))
+    free = calibrate(data, costs, Budget(max_accuracy_loss=1.0), "max_softmax", FEW)
+    assert free.expected.cost.value <= result.expected.cost.value + 1e-9
+
+
+def test_one_threshold_needs_outputs_of_one_scale():
+    data = chain_outputs(100, 5, strengths=(1.5, 2.5, 3.5))
+    data = replace(data, quants=((1 / 256, -128), (1 / 128, -128), (1 / 256, -128)))
+    costs = PathCosts((30.0, 60.0, 110.0), "MACs", 100.0)
+    with pytest.raises(InputError, match="same output scale"):
+        calibrate(data, costs, Budget(max_accuracy_loss=1.0), "shared_max_softmax", FEW)
+
+
 def test_evaluation_of_a_hand_made_chain():
     early = np.array([[100, -128], [100, -128], [-10, 10], [-100, 100]], np.int8)
     final = np.array([[50, -50], [-50, 50], [50, -50], [-50, 50]], np.int8)

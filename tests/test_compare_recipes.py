@@ -11,6 +11,7 @@ from trecx.stages.comparing import train_and_compare
 from trecx.stages.contenders import Terms
 from trecx.stages.data import DataChoice
 from trecx.stages.recipes import known_names, method_recipe, places_by_share, places_of
+from trecx.stages.training import recipe_for
 from trecx.task import find_task
 
 PUBLISHED = {
@@ -147,3 +148,15 @@ def test_what_cannot_be_compared_is_refused(tmp_path, task_name, methods, messag
 def test_an_unknown_policy_lists_the_known():
     with pytest.raises(InputError, match="unknown exit policy 'psychic': known are class_gate"):
         Terms(policies=("psychic",))
+
+
+def test_training_takes_the_names_of_tasks_methods_and_files(tmp_path):
+    kws = find_task("kws")
+    assert recipe_for(kws, None) == kws.recipe()
+    assert recipe_for(kws, "tower", epochs=7).epochs == 7
+    assert [e.at for e in recipe_for(kws, "sdn").exits] == PUBLISHED["kws"]["sdn"]
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(kws.recipe("demo").to_json()))
+    assert recipe_for(kws, str(file)).to_json() == kws.recipe("demo").to_json()
+    with pytest.raises(InputError, match=r"unknown method 'sdm'.*did you mean 'sdn'"):
+        recipe_for(kws, "sdm")

@@ -55,6 +55,7 @@ class Fitted:
     name: ClassVar[str]
     uses_data: ClassVar[bool] = False  # whether fitting looks at the calibration samples
     extra_units: ClassVar[int] = 0  # values that follow the class scores
+    shared: ClassVar[bool] = False  # whether all exits have one limit
 
     def __post_init__(self) -> None:
         if self.units != self.classes + self.extra_units:
@@ -106,6 +107,13 @@ class MaxSoftmaxFamily(Fitted):
     def rule(self, limit: float) -> MaxSoftmax | None:
         threshold = self.policy(limit).thresholds[0]
         return None if threshold == NEVER else MaxSoftmax(self._probability(threshold))
+
+
+class SharedMaxSoftmaxFamily(MaxSoftmaxFamily):
+    """One threshold for all exits, as Shallow-Deep Networks do (arXiv 1810.07052)."""
+
+    name = "shared_max_softmax"
+    shared = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +216,14 @@ class ConfidenceFamily(Fitted):
 
 FAMILIES: dict[str, type[Fitted]] = {
     cls.name: cls
-    for cls in (MaxSoftmaxFamily, ClassGateFamily, EntropyFamily, MarginFamily, ConfidenceFamily)
+    for cls in (
+        MaxSoftmaxFamily,
+        SharedMaxSoftmaxFamily,
+        ClassGateFamily,
+        EntropyFamily,
+        MarginFamily,
+        ConfidenceFamily,
+    )
 }
 
 

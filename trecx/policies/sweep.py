@@ -1,14 +1,17 @@
 """The space of settings of a chain: every limit of one exit exactly, several exits by coordinates.
 
-A setting is a tuple of score limits, one for each exit; inf: that exit is not used.
+A setting is a tuple of score limits, one for each exit; inf: that exit is not used. For a
+family with one limit for all exits, the space holds the settings of equal limits alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from trecx.errors import InputError
 from trecx.policies.families import Fitted
 from trecx.policies.outputs import ChainOutputs, PathCosts
 
@@ -28,7 +31,10 @@ class Curve:
 
 
 class Space:
-    """Scores, correctness and costs of the same samples for every segment of a chain."""
+    """Scores, correctness and costs of the same samples for every segment of a chain.
+
+    Raises InputError for one limit over exits whose outputs are quantised differently.
+    """
 
     def __init__(self, fitted: tuple[Fitted, ...], data: ChainOutputs, costs: PathCosts) -> None:
         self.scores = np.array(
@@ -38,6 +44,12 @@ class Space:
         self.costs = np.array(costs.stop, np.float64)
         self.exits = len(fitted)
         self.samples = data.samples
+        self.shared = any(f.shared for f in fitted)
+        if self.shared and len({(f.scale, f.zero_point) for f in fitted}) > 1:
+            raise InputError(
+                f"policy {fitted[0].name!r} needs exits with the same output scale; "
+                "use a policy with a threshold for each exit"
+            )
         self._order = np.argsort(-self.scores, axis=1, kind="stable")
 
     @property
@@ -75,17 +87,21 @@ class Space:
     @property
     def loosest(self) -> Setting:
         """Every sample stops at the first exit whose score for it is not -inf."""
+        if self.shared:
+            return (float(self._shared_curve.limits[-1]),) * self.exits
         finite = np.where(np.isfinite(self.scores), self.scores, np.inf)
         return tuple(float(t) for t in finite.min(axis=1))
 
     def front(self, steps: int = 60) -> list[Setting]:
         """Settings from strict to loose (decreasing cost), the first `never`.
 
-        One exit: every limit. Several: the convex corners, and the most accurate setting that
-        coordinate descent finds for each of `steps` costs between them.
+        One exit, or one limit for all: every limit. Several: the convex corners, and the most
+        accurate setting that coordinate descent finds for each of `steps` costs between them.
         """
         if self.exits == 1:
             return [(float(t),) for t in self.curve(0, self.never).limits]
+        if self.shared:
+            return [(float(t),) * self.exits for t in self._shared_curve.limits]
         corners = self.corners()
         found = set(corners)
         cheapest, dearest = self.figures(self.loosest)[1], self.figures(self.never)[1]
@@ -103,10 +119,14 @@ class Space:
     def corners(self, prices: int = 48) -> list[Setting]:
         """Settings on the convex hull of accuracy against cost, `never` and `loosest` included.
 
+        With one limit for all exits `never` alone, from which `improve` finds any other.
+
         For a range of prices of cost in accuracy, the setting with the least
         price * cost - accuracy that coordinate descent finds.
         """
         found = [self.never]
+        if self.shared:
+            return found
         for price in np.geomspace(1e-3, 10.0, prices) / self.costs[-1]:
             found.append(
                 self.improve(found[-1], lambda c, price=price: price * c.cost - c.accuracy)
@@ -124,7 +144,15 @@ class Space:
         return kept[::-1]
 
     def improve(self, setting: Setting, objective) -> Setting:
-        """Coordinate descent on `objective(Curve) -> array` (lower is better, inf: not allowed)."""
+        """Coordinate descent on `objective(Curve) -> array` (lower is better, inf: not allowed).
+
+        With one limit for all exits, the best of all settings.
+        """
+        if self.shared:
+            values = objective(self._shared_curve)
+            chosen = int(np.argmin(values))
+            limit = float(self._shared_curve.limits[chosen])
+            return (limit,) * self.exits if np.isfinite(values[chosen]) else setting
         best = np.inf
         while True:
             for k in reversed(range(self.exits)):
@@ -136,6 +164,14 @@ class Space:
             if not values[chosen] < best - 1e-12:
                 return setting
             best = values[chosen]
+
+    @cached_property
+    def _shared_curve(self) -> Curve:
+        """Every limit, the same for all exits."""
+        scores = np.unique(self.scores)[::-1]
+        limits = np.concatenate([[np.inf], scores[np.isfinite(scores)]])
+        figures = [self.figures((float(t),) * self.exits) for t in limits]
+        return Curve(limits, *np.array(figures).T)
 
     def _stops(self, setting: Setting) -> np.ndarray:
         stops = np.full(self.samples, self.exits)

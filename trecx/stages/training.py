@@ -9,18 +9,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trecx.errors import InputError, TrecxError
-from trecx.stages.recipes import read_recipe
+from trecx.stages.recipes import method_recipe, read_recipe
 from trecx.task import DataSplits, Recipe, Task, find_task
 
 
 def recipe_for(
     task: Task, name: str | None, *, epochs: int | None = None, exit_at: str | None = None
 ) -> Recipe:
-    """A task's recipe, or one of a .json file, with the user's changes.
+    """A task's recipe, that of a published method, or one of a .json file, with the user's changes.
 
     exit_at: the layer of its only exit.
     """
-    recipe = read_recipe(Path(name)) if name and name.endswith(".json") else task.recipe(name)
+    if name is None or name in task.recipes:
+        recipe = task.recipe(name)
+    elif name.endswith(".json"):
+        recipe = read_recipe(Path(name))
+    else:
+        recipe = method_recipe(task, name)
     if epochs is not None:
         recipe = recipe.stretched(epochs)  # The schedule keeps its shape.
     if exit_at is not None:

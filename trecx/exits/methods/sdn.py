@@ -8,8 +8,11 @@ class ShallowDeep(Method):
     """Joint cross-entropy; an exit's weight grows from `start` to its relative cost.
 
     The relative cost is the share of the full network's MACs that the exit needs, so that shallow
-    exits disturb the network less. The exits' own `loss_weight` is not used.
+    exits disturb the network less. The exits' own `loss_weight` is not used. A sample leaves at the
+    first exit whose largest probability exceeds the one threshold of all exits.
     """
+
+    exit_policy = "shared_max_softmax"
 
     def __init__(self, start: float = 0.01):
         self.start = start
