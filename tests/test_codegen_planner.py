@@ -12,6 +12,7 @@ from trecx.codegen.program import build_program
 from trecx.codegen.views import find_views
 from trecx.errors import InputError, VerificationError
 from trecx.ir.graph import DType, Graph, Operator, QuantParams, Tensor
+from trecx.ir.ops import ConcatAttrs, SliceAttrs
 
 QUANT = QuantParams.per_tensor(0.5, 3)
 
@@ -132,6 +133,53 @@ def test_one_tensor_read_twice_is_not_overwritten():
     a, b = tensor("a", 512), tensor("b", 512)
     plan = plan_memory(program_of(([a], [b], [lowered([a, a], b, overlap={0: 0})])))
     assert plan.arena_bytes == 1024
+
+
+def bands(parts, promise=0):
+    """x is read in parts, and y made of them part by part."""
+    x, y, z = tensor("x", 512), tensor("y", 512), tensor("z", 16)
+    size = 512 // parts
+    lows, pieces = [], []
+    for k in range(parts):
+        source, piece = tensor(f"x{k}", size), tensor(f"y{k}", size)
+        attrs = SliceAttrs((0, k * size), (1, size), (1, 1))
+        lows.append(lowered([x], source, kind="SLICE"))
+        lows[-1].operator.attrs = attrs
+        lows.append(lowered([source], piece, overlap={0: promise}))
+        pieces.append(piece)
+    lows.append(lowered(pieces, y, kind="CONCATENATION"))
+    lows[-1].operator.attrs = ConcatAttrs(1)
+    lows.append(lowered([y], z))
+    ops = [low.operator for low in lows]
+    views = find_views(Graph("g", [x], [z], ops))
+    for low in lows:
+        if id(low.operator) in views.elided:
+            low.chosen.steps.clear()
+    return build_program([Graph("g", [x], [z], ops)], [lows], [views])
+
+
+def test_an_image_written_in_bands_takes_the_place_of_the_one_it_is_made_of():
+    program = bands(4)
+    plan = plan_memory(program)
+    check_plan(program, plan)
+    assert plan.arena_bytes == 512 + 16 == plan.lower_bound
+
+
+def test_bands_keep_the_distance_that_their_kernel_needs():
+    program = bands(4, promise=40)
+    plan = plan_memory(program)
+    check_plan(program, plan)
+    assert plan.arena_bytes == 512 + 48
+    assert plan.lower_bound == 512 + 40
+
+
+def test_checker_finds_a_band_over_rows_that_are_still_needed():
+    program = bands(4)
+    plan = plan_memory(program)
+    damage(plan, "y", next(b for b in plan.buffers if b.name == "x").offset + 128)
+    plan.arena_bytes += 128
+    with pytest.raises(VerificationError):
+        check_plan(program, plan)
 
 
 def test_stem_head_memory_is_reused_by_the_tail():

@@ -48,23 +48,33 @@ def test_bands_compute_the_same_bytes(build):
         assert np.array_equal(run_graph(split, [x])[0], expected), (first, last, bands)
 
 
-def test_a_residual_block_is_split_with_its_shortcut():
+def test_a_residual_block_runs_in_bands_and_no_row_is_computed_twice():
     graph = resnet8()
     kinds = [op.kind for op in graph.operators[:4]]
     assert kinds == ["CONV_2D", "CONV_2D", "CONV_2D", "ADD"]
-    assert can_split(graph, 0, 3)
     x = samples(graph, 1)
     split = split_rows(graph, 0, 3, 4)
     assert np.array_equal(run_graph(split, [x])[0], run_graph(graph, [x])[0])
+    for whole in graph.operators[:4]:
+        made = [op for op in split.operators if op.index == whole.index and op.kind == whole.kind]
+        assert sum(op.output.shape[1] for op in made) == whole.output.shape[1]
 
 
-def test_parts_that_are_no_image_or_are_read_elsewhere_are_refused():
+def test_a_tensor_that_is_read_elsewhere_is_put_together():
     graph = resnet8()
-    assert not can_split(graph, 0, 1)  # the shortcut reads the first result
+    split = split_rows(graph, 0, 1, 5)  # the shortcut reads the result of the first operator
+    verify(split)
+    assert graph.operators[0].output in [op.output for op in split.operators]
+    x = samples(graph, 1)
+    assert np.array_equal(run_graph(split, [x])[0], run_graph(graph, [x])[0])
+
+
+def test_parts_without_rows_are_refused():
+    graph = resnet8()
     last = len(graph.operators) - 1
     assert not can_split(graph, last - 1, last)  # dense layer and softmax
     with pytest.raises(UnsupportedModelError, match="bands"):
-        split_rows(graph, 0, 1, 2)
+        split_rows(graph, last - 1, last, 2)
     with pytest.raises(UnsupportedModelError, match="rows"):
         split_rows(graph, 0, 3, 33)
 
@@ -89,6 +99,23 @@ def test_tiling_keeps_within_its_slowdown():
     whole = sum(t.step.instructions for t in compiled(graph, Optimize.SPEED).program.steps)
     small = sum(t.step.instructions for t in compiled(graph, Optimize.SIZE).program.steps)
     assert small <= whole * 1.12
+
+
+def test_a_residual_block_needs_little_more_than_its_shortcut():
+    b = Builder("block", (1, 32, 32, 16))
+    y = b.conv(b.conv(b.input, 16, (3, 3)), 16, (3, 3), relu=False)
+    model = compiled(b.finish(b.add(b.input, y)), Optimize.SIZE)
+    image = 32 * 32 * 16
+    assert model.plan.arena_bytes < 1.4 * image  # not the two images of the whole block
+    assert model.plan.lower_bound <= model.plan.arena_bytes
+
+
+def test_a_slice_for_a_concatenation_is_the_only_copy():
+    graph = split_rows(resnet8(), 1, 3, 4)
+    views = find_views(graph)
+    copied = [op for op in graph.operators if op.kind == "SLICE" and id(op) not in views.elided]
+    assert [op.output.shape[1] for op in copied] == [2, 2, 2]  # a 3x3 window, three times
+    assert all(id(op) in views.elided for op in graph.operators if op.kind == "CONCATENATION")
 
 
 def tensor(name, shape):

@@ -21,7 +21,7 @@ from trecx.codegen.plan_check import check_plan
 from trecx.codegen.planner import SEARCH_ROUNDS, MemoryPlan, plan_memory
 from trecx.codegen.program import Program, build_program
 from trecx.codegen.select import lower_chain
-from trecx.codegen.tiling import Plan, tile
+from trecx.codegen.tiling import tile
 from trecx.codegen.views import find_views
 from trecx.errors import InputError
 from trecx.files import atomic_folder
@@ -123,17 +123,19 @@ def _plan(graphs: list[Graph], options: LoweringOptions) -> tuple[Program, Memor
         order = order_for_memory(graph, lowered, views)
         graphs[k] = replace(graph, operators=[graph.operators[i] for i in order])
 
-    def make(trial: list[Graph], rounds: int = QUICK_ROUNDS) -> Plan:
+    def lower(trial: list[Graph]) -> Program:
         views = [find_views(graph) for graph in trial]
-        program = build_program(trial, lower_chain(trial, views, options, cache), views)
-        return Plan(trial, program, plan_memory(program, rounds))
+        return build_program(trial, lower_chain(trial, views, options, cache), views)
 
-    best = tile(make(graphs), make, SLOWDOWN[options.optimize])
+    def place(program: Program) -> MemoryPlan:
+        return plan_memory(program, QUICK_ROUNDS)
+
+    best = tile(graphs, lower, place, SLOWDOWN[options.optimize]).trial
     for graph in best.graphs:
         verify(graph)
-    final = make(best.graphs, SEARCH_ROUNDS)
-    check_plan(final.program, final.memory)
-    return final.program, final.memory
+    memory = plan_memory(best.program, SEARCH_ROUNDS)
+    check_plan(best.program, memory)
+    return best.program, memory
 
 
 def write_library(model: CompiledModel, deploy: Path, out: Path) -> list[Path]:

@@ -40,6 +40,7 @@ class _Writer:
     info: ModelInfo
     lines: list[str] = field(default_factory=list)
     arrays: dict[tuple[str, int, bytes], str] = field(default_factory=dict)  # by Blob.key
+    structs: dict[tuple[str, ...], str] = field(default_factory=dict)  # by type and fields
 
     def put(self, text: str = "") -> None:
         self.lines.append(text)
@@ -55,6 +56,16 @@ class _Writer:
             self.lines.extend(_rows(blob.values))
             self.put("};")
         return self.arrays[blob.key]
+
+    def struct(self, ctype: str, fields: list[str], name: str) -> str:
+        """Name of a const struct with these fields; equal structs are written once."""
+        key = (ctype, *fields)
+        if key not in self.structs:
+            self.structs[key] = name
+            self.put(f"static const {ctype} {name} = {{")
+            self.lines.extend(fields)
+            self.put("};")
+        return self.structs[key]
 
 
 def check_prefix(prefix: str) -> str:
@@ -192,10 +203,7 @@ def _emit_step(w: _Writer, program: Program, plan: MemoryPlan, timed: TimedStep)
         elif not isinstance(value, str):
             value = _c_int(value)
         fields.append(f"    .{key} = {value},")
-    w.put(f"static const {step.params_type} {name}_params = {{")
-    w.lines.extend(fields)
-    w.put("};")
-    args = [f"&{name}_params"]
+    args = [f"&{w.struct(step.params_type, fields, f'{name}_params')}"]
     args += [f"AT({plan.offset_of(program, t)})" for t in (*step.inputs, *step.outputs)]
     scratch = plan.scratch_buffer.get(timed.time)
     args.append(f"AT({scratch.offset})" if scratch else "NULL")

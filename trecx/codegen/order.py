@@ -12,31 +12,34 @@ from trecx.codegen.views import Views
 from trecx.ir.graph import Graph, Operator, Tensor
 
 MAX_STATES = 20_000
+_Reached = tuple[int, int, tuple[int, ...]]  # peak, sum of squares, order
 
 
 def order_for_memory(graph: Graph, lowered: list[Lowered], views: Views) -> list[int]:
     """Positions of `graph.operators` in the order in which they should run.
 
     The peak counts live activations, the step's scratch and its output, less the overlap that its
-    kernel allows. Of orders with the same peak the one closest to the file's is taken.
+    kernel allows. Of orders with the same peak the one with the smaller sum of squared working sets
+    is taken, then the one closest to the file's.
     """
     model = _Sizes(graph, lowered, views)
     n = len(graph.operators)
-    layer: dict[int, tuple[int, tuple[int, ...]]] = {0: (0, ())}
+    layer: dict[int, _Reached] = {0: (0, 0, ())}
     for _ in range(n):
-        following: dict[int, tuple[int, tuple[int, ...]]] = {}
-        for done, (peak, order) in layer.items():
+        following: dict[int, _Reached] = {}
+        for done, (peak, squares, order) in layer.items():
             for i in range(n):
                 if done >> i & 1 or model.needs[i] & ~done:
                     continue
                 reached = done | 1 << i
-                entry = (max(peak, model.peak(done, i)), (*order, i))
+                here = model.peak(done, i)
+                entry = (max(peak, here), squares + here * here, (*order, i))
                 if reached not in following or entry < following[reached]:
                     following[reached] = entry
         if len(following) > MAX_STATES:
             return list(range(n))
         layer = following
-    (_, order) = layer[(1 << n) - 1]
+    (_, _, order) = layer[(1 << n) - 1]
     return list(order)
 
 

@@ -1,8 +1,10 @@
 """Place every activation and scratch buffer of a program in one static arena.
 
 The line of steps is the time axis. A buffer lives from the step that writes it to the last step
-that reads it; two buffers that live at the same time must not overlap, except an input that dies
-at a step whose kernel allows its output to begin `gap` bytes before it (`Step.overlap`).
+that reads it. Two buffers that live at the same time must not overlap, except where no byte of one
+is written while a byte of the other is needed there (`accesses.distance_below`): an output may
+take the place of an input that dies as far as the kernel promises (`Step.overlap`), and an image
+that is written in bands of rows that of an image that is read in bands.
 
 Greedy placement: buffers are taken in some order and each goes to the lowest offset that no placed
 buffer forbids. Several orders are tried (by size, by time, and a seeded local search over orders)
@@ -12,8 +14,17 @@ and the smallest arena wins, so the result is deterministic.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import numpy as np
+
+from trecx.codegen.accesses import (
+    Access,
+    Accesses,
+    collect_accesses,
+    distance_below,
+    working_sets,
+)
 from trecx.codegen.program import Program
 from trecx.ir.graph import Tensor
 
@@ -44,7 +55,7 @@ class Buffer:
 class MemoryPlan:
     """The result: offsets from the start of the arena, in bytes.
 
-    lower_bound: the largest sum of bytes that must exist at one time (peak_time), overlaps used;
+    lower_bound: the largest number of bytes that must exist at one time (peak_time), overlaps used;
     no plan can be smaller. handoff_bytes: what stays alive across each exit decision, per boundary.
     """
 
@@ -56,7 +67,6 @@ class MemoryPlan:
     strategy: str
     tensor_buffer: dict[int, Buffer]
     scratch_buffer: dict[int, Buffer]  # by time
-    gaps: dict[tuple[int, int], int] = field(default_factory=dict)  # (id in, id out) -> gap
 
     def offset_of(self, program: Program, tensor: Tensor) -> int:
         holder, offset = program.views.locate(tensor)
@@ -88,22 +98,23 @@ def plan_memory(program: Program, rounds: int = SEARCH_ROUNDS) -> MemoryPlan:
     rounds: of the local search.
     """
     tensor_buffer, scratch_buffer, handoffs = _collect_buffers(program)
-    buffers = [*tensor_buffer.values(), *scratch_buffer.values()]
-    gaps = _overlap_gaps(program, tensor_buffer)
-    strategy, offsets, arena = _best_placement(buffers, gaps, rounds)
+    accesses = collect_accesses(program)
+    sets = working_sets(program, accesses)
+    bound = max([int(sets.max(initial=0)), *(b.nbytes for b in tensor_buffer.values())])
+    used = _with_accesses(tensor_buffer, scratch_buffer, accesses)
+    buffers = [b for b, _ in used]
+    strategy, offsets, arena = _best_placement(buffers, _distances(used), bound, rounds)
     for buffer, offset in zip(buffers, offsets, strict=True):
         buffer.offset = offset
-    bound, peak_time = _lower_bound(program, buffers, gaps)
     return MemoryPlan(
         buffers=sorted(buffers, key=lambda b: (b.first, b.offset)),
         arena_bytes=arena,
         lower_bound=bound,
-        peak_time=peak_time,
+        peak_time=int(sets.argmax()) if len(sets) else 0,
         handoff_bytes=handoffs,
         strategy=strategy,
         tensor_buffer=tensor_buffer,
         scratch_buffer=scratch_buffer,
-        gaps=gaps,
     )
 
 
@@ -148,47 +159,93 @@ def _collect_buffers(program: Program):
     return found, scratch, handoffs
 
 
-def _overlap_gaps(program: Program, tensor_buffer: dict[int, Buffer]):
-    """(id(input buffer), id(output buffer)) -> gap, where a step allows it and the input dies."""
-    gaps: dict[tuple[int, int], int] = {}
-    for timed in program.steps:
-        out = tensor_buffer[id(program.representative(timed.step.outputs[0]))]
-        if out.first != timed.time or not program.views.is_whole(timed.step.outputs[0]):
-            continue
-        readers = [program.representative(t) for t in timed.step.inputs]
-        for position, gap in timed.step.overlap.items():
-            rep = readers[position]
-            source = tensor_buffer[id(rep)]
-            read_once = sum(r is rep for r in readers) == 1
-            whole = program.views.is_whole(timed.step.inputs[position])
-            if source.last == timed.time and source is not out and read_once and whole:
-                gaps[id(source), id(out)] = gap
-    return gaps
+def place_part(program: Program, sets: np.ndarray, first: int, last: int, rounds: int) -> int:
+    """Bytes of an arena for the steps from `first` to `last` alone.
+
+    sets: working_sets of the program.
+    """
+    tensor_buffer, scratch_buffer, _ = _collect_buffers(program)
+    used = _with_accesses(tensor_buffer, scratch_buffer, collect_accesses(program))
+    used = [(b, a) for b, a in used if b.first <= last and b.last >= first]
+    bound = int(sets[first : last + 1].max())
+    buffers = [b for b, _ in used]
+    return _best_placement(buffers, _distances(used), bound, rounds)[2]
 
 
-def _place(order: list[int], buffers: list[Buffer], gaps: dict, conflicts: list[list[int]]):
-    """Offsets by first fit in the given order, and the arena size."""
-    offsets = [-1] * len(buffers)
-    arena = 0
-    for index in order:
-        buffer = buffers[index]
-        forbidden = []
-        for other in conflicts[index]:
-            if offsets[other] < 0:
+def _with_accesses(tensor_buffer, scratch_buffer, accesses) -> list[tuple[Buffer, Accesses]]:
+    used = [(b, accesses[key]) for key, b in tensor_buffer.items()]
+    return used + [(b, _whole(b)) for b in scratch_buffer.values()]
+
+
+def _whole(scratch: Buffer) -> Accesses:
+    access = Access(2 * scratch.first, 0, scratch.nbytes, write=True, scratch=True)
+    return Accesses(scratch.nbytes, [access])
+
+
+def _distances(used: list[tuple[Buffer, Accesses]]) -> dict[tuple[int, int], int]:
+    """(i, j) -> how many bytes before buffer i buffer j must at least begin, if not behind it.
+
+    Only for buffers that live at the same time.
+    """
+    return {
+        (i, j): distance_below(upper, lower)
+        for i, (a, upper) in enumerate(used)
+        for j, (b, lower) in enumerate(used)
+        if i != j and a.lives_with(b)
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """Sizes of the buffers, and which distances they keep from those that live with them.
+
+    floor: no arena is smaller.
+    """
+
+    sizes: list[int]
+    distances: dict[tuple[int, int], int]
+    neighbours: list[list[int]]
+    floor: int
+
+    def place(self, order: list[int], high: frozenset[int] = frozenset()):
+        """Offsets by first fit in the given order, and the arena size.
+
+        high: buffers that go to the highest free place below the floor instead of the lowest.
+        """
+        offsets = [-1] * len(self.sizes)
+        arena = 0
+        for index in order:
+            forbidden = []
+            for other in self.neighbours[index]:
+                if offsets[other] < 0:
+                    continue
+                low = offsets[other] - self.distances[other, index]
+                high_end = offsets[other] + self.distances[index, other]
+                if low < high_end:
+                    forbidden.append((low, high_end))
+            offset = self._beside_twin(index, offsets, forbidden, max(arena, self.floor))
+            if offset < 0 and index in high:
+                offset = _highest_free(forbidden, self.floor - self.sizes[index])
+            if offset < 0:
+                offset = _lowest_free(forbidden)
+            offsets[index] = offset
+            arena = max(arena, offset + self.sizes[index])
+        return offsets, arena
+
+    def _beside_twin(self, index: int, offsets, forbidden, limit: int) -> int:
+        """The place of a buffer of equal size that this one may replace in place; else -1.
+
+        Some kernels take fewer instructions where input and output are the same memory.
+        """
+        for other in self.neighbours[index]:
+            place = offsets[other]
+            if place < 0 or self.sizes[other] != self.sizes[index]:
                 continue
-            low, high = offsets[other] - buffer.size, offsets[other] + buffers[other].size
-            as_output = gaps.get((id(buffers[other]), id(buffer)))
-            as_input = gaps.get((id(buffer), id(buffers[other])))
-            if as_output is not None:  # may begin `gap` before the input it replaces
-                low = max(low, offsets[other] - as_output)
-            if as_input is not None:  # may begin `gap` after the output that replaces it
-                high = min(high, offsets[other] + as_input)
-            if low < high:
-                forbidden.append((low, high))
-        offset = _lowest_free(forbidden)
-        offsets[index] = offset
-        arena = max(arena, offset + buffer.size)
-    return offsets, arena
+            in_place = 0 in (self.distances[other, index], self.distances[index, other])
+            free = not any(low < place < high for low, high in forbidden)
+            if in_place and free and place + self.sizes[index] <= limit:
+                return place
+        return -1
 
 
 def _lowest_free(forbidden: list[tuple[int, int]]) -> int:
@@ -200,60 +257,62 @@ def _lowest_free(forbidden: list[tuple[int, int]]) -> int:
     return offset
 
 
-def _best_placement(buffers: list[Buffer], gaps: dict, rounds: int):
+def _highest_free(forbidden: list[tuple[int, int]], limit: int) -> int:
+    """Largest aligned offset <= limit that lies strictly inside none; negative: there is none."""
+    offset = limit // ALIGNMENT * ALIGNMENT
+    for low, high in sorted(forbidden, key=lambda interval: -interval[1]):
+        if low < offset < high:
+            offset = low // ALIGNMENT * ALIGNMENT
+    return offset
+
+
+def _best_placement(buffers: list[Buffer], distances: dict, bound: int, rounds: int):
     n = len(buffers)
-    conflicts = [
-        [j for j in range(n) if j != i and buffers[i].lives_with(buffers[j])] for i in range(n)
-    ]
+    sizes = [b.size for b in buffers]
+    neighbours = [[j for j in range(n) if (i, j) in distances] for i in range(n)]
+    problem = _Problem(sizes, distances, neighbours, -(-bound // ALIGNMENT) * ALIGNMENT)
     orders = {
-        "by size": sorted(range(n), key=lambda i: (-buffers[i].size, buffers[i].first)),
-        "by time": sorted(range(n), key=lambda i: (buffers[i].first, -buffers[i].size)),
-        "by time, last first": sorted(range(n), key=lambda i: (-buffers[i].last, -buffers[i].size)),
+        "by size": sorted(range(n), key=lambda i: (-sizes[i], buffers[i].first)),
+        "by time": sorted(range(n), key=lambda i: (buffers[i].first, -sizes[i])),
+        "by time, last first": sorted(range(n), key=lambda i: (-buffers[i].last, -sizes[i])),
         "by size times life": sorted(
             range(n),
-            key=lambda i: -buffers[i].size * (buffers[i].last - buffers[i].first + 1),
+            key=lambda i: -sizes[i] * (buffers[i].last - buffers[i].first + 1),
         ),
     }
-    best_name, best_order, best = "", [], None
-    for name, order in orders.items():
-        offsets, arena = _place(order, buffers, gaps, conflicts)
-        if best is None or arena < best[1]:
-            best_name, best_order, best = name, order, (offsets, arena)
-    improved = _local_search(best_order, best, buffers, gaps, conflicts, rounds)
-    if improved[1] < best[1]:
-        best_name, best = "local search", improved
+    # Images that are read in bands belong above what is made of them: others may begin below.
+    large = frozenset(i for i in range(n) if 2 * sizes[i] > max(sizes))
+    starts = [(name, order, frozenset()) for name, order in orders.items()]
+    starts += [(f"{name}, large ones high", order, large) for name, order in orders.items()]
+    placed = [(problem.place(order, high), name, order, high) for name, order, high in starts]
+    placed.sort(key=lambda start: start[0][1])
+    best, best_name = placed[0][:2]
+    for found, name, order, high in placed:
+        improved = _local_search(problem, order, found, high, rounds)
+        if improved[1] < best[1]:
+            best_name, best = f"{name}, improved", improved
     return best_name, best[0], best[1]
 
 
-def _local_search(order, best, buffers, gaps, conflicts, rounds):
-    """Seeded hill climbing over placement orders: move one buffer, keep what is not worse."""
-    floor = max((b.size for b in buffers), default=0)
+def _local_search(problem: _Problem, order, best, high, rounds):
+    """Seeded hill climbing over placement orders: one buffer earlier, keep what is not worse.
+
+    Every other round moves a buffer that reaches the top of the arena, or one that lives with it.
+    """
     rng = random.Random(0)
     order = list(order)
-    for _ in range(rounds if len(order) > 2 else 0):
-        if best[1] <= floor:
+    for i in range(rounds if len(order) > 2 else 0):
+        if best[1] <= problem.floor:
             break
-        trial = list(order)
-        trial.insert(rng.randrange(len(order)), trial.pop(rng.randrange(len(order))))
-        placed = _place(trial, buffers, gaps, conflicts)
+        moved = rng.choice(order)
+        if i % 2:
+            tops = [b for b in order if best[0][b] + problem.sizes[b] == best[1]]
+            moved = rng.choice(tops)
+            if i % 4 == 1:
+                moved = rng.choice([moved, *problem.neighbours[moved]])
+        trial = [b for b in order if b != moved]
+        trial.insert(rng.randrange(len(order)), moved)
+        placed = problem.place(trial, high)
         if placed[1] <= best[1]:
             order, best = trial, placed
     return best
-
-
-def _lower_bound(program: Program, buffers: list[Buffer], gaps: dict) -> tuple[int, int]:
-    """Largest working set over time, the best allowed overlap of each step taken off; and when."""
-    bound, peak_time = 0, 0
-    for timed in program.steps:
-        live = [b for b in buffers if b.first <= timed.time <= b.last]
-        total = sum(b.nbytes for b in live)
-        saved = 0
-        for source in live:
-            for out in live:
-                gap = gaps.get((id(source), id(out)))
-                if gap is not None:
-                    joint = max(out.nbytes, gap + source.nbytes)
-                    saved = max(saved, source.nbytes + out.nbytes - joint)
-        if total - saved > bound:
-            bound, peak_time = total - saved, timed.time
-    return bound, peak_time

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trecx.codegen.lowering import (
     Candidate,
     Lowered,
@@ -12,7 +14,7 @@ from trecx.codegen.lowering import (
 )
 from trecx.codegen.views import Views
 from trecx.errors import BudgetError
-from trecx.ir.graph import Graph, Operator
+from trecx.ir.graph import Graph, Operator, Tensor
 
 BALANCED_SLACK = 1.05  # packed weights may exceed the int8 weights by padding
 BYTE_PRICE = 500  # instructions that one byte of constants is worth when flash is short
@@ -41,10 +43,51 @@ def lower_chain(
 
 
 def _cached(op: Operator, options: LoweringOptions, elided: bool, cache: dict) -> Lowered:
-    key = (id(op), elided)
+    """As `_lower`; operators that differ in their activation tensors alone are lowered once."""
+    key = (_structure(op), elided)
     if key not in cache:
-        cache[key] = (op, _lower(op, options, elided))  # the operator, so that its id stays taken
-    return cache[key][1]
+        cache[key] = _lower(op, options, elided)  # keeps the operator, so that all ids stay taken
+    return _moved(cache[key], op)
+
+
+def _structure(op: Operator) -> tuple:
+    """What the lowering of an operator depends on."""
+    tensors = [
+        t if t is None else (id(t) if t.is_constant else (t.shape, t.dtype, _quant_key(t)))
+        for t in (*op.inputs, *op.outputs)
+    ]
+    same = [i for i, t in enumerate(op.inputs) if any(t is other for other in op.inputs[:i])]
+    return op.kind, op.attrs, tuple(tensors), tuple(same)
+
+
+def _quant_key(tensor: Tensor) -> tuple | None:
+    q = tensor.quant
+    return None if q is None else (q.scale.tobytes(), q.zero_point.tobytes(), q.axis)
+
+
+def _moved(low: Lowered, op: Operator) -> Lowered:
+    """The same choice for another operator of the same structure."""
+    old = low.operator
+    new = {
+        id(a): b
+        for a, b in zip((*old.inputs, *old.outputs), (*op.inputs, *op.outputs), strict=True)
+    }
+    candidates = {id(c): _moved_candidate(c, new) for c in low.candidates}
+    return Lowered(op, candidates[id(low.chosen)], list(candidates.values()))
+
+
+def _moved_candidate(candidate: Candidate, new: dict[int, Tensor]) -> Candidate:
+    if candidate.steps is None:
+        return candidate
+    steps = [
+        replace(
+            step,
+            inputs=tuple(new.get(id(t), t) for t in step.inputs),
+            outputs=tuple(new.get(id(t), t) for t in step.outputs),
+        )
+        for step in candidate.steps
+    ]
+    return replace(candidate, steps=steps)
 
 
 def _lower(op: Operator, options: LoweringOptions, elided: bool) -> Lowered:

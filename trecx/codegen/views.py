@@ -1,7 +1,8 @@
 """Operators that move nothing: their result is a part of another tensor's memory.
 
 - RESHAPE: the same bytes.
-- SLICE of a contiguous range, such as some rows of an image: a part of its input.
+- SLICE of a contiguous range, such as some rows of an image: a part of its input. A slice that is
+  only read by concatenations is a copy, so that they have nothing left to do.
 - CONCATENATION along the outermost dimension: its inputs are written where they belong.
 """
 
@@ -44,6 +45,9 @@ def find_views(graph: Graph) -> Views:
         if op.kind == "RESHAPE":
             _add(views, op, op.output, op.inputs[0], 0)
         elif op.kind in ("SLICE", "STRIDED_SLICE") and op.output not in graph.outputs:
+            readers = graph.consumers(op.output)
+            if readers and all(reader.kind == "CONCATENATION" for reader in readers):
+                continue
             offset = _contiguous_offset(op)
             if offset is not None and offset % VIEW_ALIGNMENT == 0:
                 _add(views, op, op.output, op.inputs[0], offset)
