@@ -25,6 +25,17 @@ preset_option = click.option(
 )
 
 
+def _samples_option(default: int):
+    return click.option(
+        "--samples",
+        "limit",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help="Samples of the test split, evenly spread.",
+    )
+
+
 @click.command()
 @click.argument("path", metavar="[BUNDLE|MODEL.tflite]", type=path_type, required=False)
 @compile_options
@@ -95,14 +106,7 @@ def build(path, target, compiling, app, out, output):
 @target_option
 @compile_options
 @data_options
-@click.option(
-    "--samples",
-    "limit",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="Samples of the test split, evenly spread.",
-)
+@_samples_option(50)
 @click.option("--input", "input_file", type=existing_file, help="Samples of a .npy file instead.")
 @preset_option
 @click.option("--base", is_flag=True, help="The bundle's network without exits too.")
@@ -153,14 +157,7 @@ def profile(path, target, compiling, data, limit, input_file, preset, base, jobs
 )
 @compile_options
 @data_options
-@click.option(
-    "--samples",
-    "limit",
-    type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    help="Samples of the test split, evenly spread.",
-)
+@_samples_option(200)
 @jobs_option
 @output_option
 @quiet_option
