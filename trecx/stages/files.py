@@ -130,7 +130,8 @@ def _subgraph_blocks(number: int, subgraph: SubgraphInfo) -> list[Block]:
         )
         for op in subgraph.operators
     )
-    columns = ("index", "operator", "output", "MACs", "parameters", "", "scale (zero point)", "output tensor")
+    facts_of_output = ("scale (zero point)", "output tensor")
+    columns = ("index", "operator", "output", "MACs", "parameters", "", *facts_of_output)
     title = f"Subgraph {number} {subgraph.name}".rstrip()
     blocks: list[Block] = [Table(columns, rows, frozenset({0, 3, 4}), title)]
     if subgraph.unsupported:
