@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlperf_tiny.zoo.catalogue import MODELS
 from tests.support import tflm
 from tests.support.graph_builder import GraphBuilder
 from tests.support.patterns import int8_patterns
@@ -22,7 +23,7 @@ from trecx.tflite.link import is_cascade, link, unlink
 from trecx.tflite.model import operator_kind, read_model, write_model
 from trecx.tflite.runtime import find_runtime
 from trecx.tflite.tflm import measure_arena
-from trecx.tflite.tidy import exact_concatenations
+from trecx.tflite.tidy import exact_concatenations, flat_dense_outputs
 
 DATA = Path(__file__).parent / "data"
 OUTPUTS = json.loads((DATA / "models.json").read_text())
@@ -307,6 +308,28 @@ def test_always_and_never_together_need_a_softmax():
     policy = TopClassThresholds((ALWAYS, NEVER, 3))
     message = refusal(exhaustive_exit(0.1, 0), [policy.to_manifest()])
     assert "always and never" in message
+
+
+@pytest.mark.parametrize("name", ["ic-tower", "kws-tower"])
+def test_dense_outputs_are_flat_where_only_reshaped(name):
+    """The zoo's towers hand pooled features to a dense layer of the final classifier."""
+    flat = (MODELS / name / "bundle" / "full.tflite").read_bytes()
+    assert flat_dense_outputs(flat) == flat
+    tree = read_model(flat)
+    operators = tree.subgraphs[0].operators
+    dense = [op for op in operators if operator_kind(tree, op) == "FULLY_CONNECTED"]
+    tensors = tree.subgraphs[0].tensors
+    assert len(dense) == 3 and all(tensors[op.outputs[0]].shape.size == 2 for op in dense)
+    before_reshape = {op.inputs[0] for op in operators if operator_kind(tree, op) == "RESHAPE"}
+    (view,) = [op for op in dense if op.outputs[0] in before_reshape]
+    units = tensors[view.outputs[0]].shape[-1]
+    tensors[view.outputs[0]].shape = np.array([1, 1, 1, units], np.int32)
+    view.builtin_options.keep_num_dims = True
+    deep = write_model(tree)
+    assert flat_dense_outputs(deep) == flat
+    x = np.random.default_rng(5).integers(-128, 128, (4, *read_graph(flat).inputs[0].shape[1:]))
+    results = [run_graph(read_graph(m), [x.astype(np.int8)]) for m in (flat, deep)]
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
 
 
 def test_exact_concatenations():

@@ -15,7 +15,7 @@ import numpy as np
 
 from trecx.errors import InputError, ToolMissingError, UnsupportedModelError
 from trecx.quiet import quiet_stderr
-from trecx.tflite.tidy import exact_concatenations
+from trecx.tflite.tidy import exact_concatenations, flat_dense_outputs
 
 INSTALL_HINT = "install it with: pip install 'trecx[train]'"
 
@@ -68,7 +68,8 @@ def convert(
         )
     with tempfile.TemporaryDirectory() as folder, _quiet():
         _save(tf, _express_lone_norms(tf.keras, model), order, folder)
-        content = exact_concatenations(_quantise(tf, folder, representative))
+        content = _quantise(tf, folder, representative)
+        content = flat_dense_outputs(exact_concatenations(content))
         return ConvertedModel(content, _output_tensors(tf, content, len(order)))
 
 

@@ -1,4 +1,5 @@
-"""Takes out rescaling that the converter adds and nothing needs, before a model is cut."""
+"""Takes out rescaling and dimensions that the converter adds and nothing needs, before a model is
+cut."""
 
 from __future__ import annotations
 
@@ -40,6 +41,41 @@ def exact_concatenations(model: bytes) -> bytes:
         if operator_kind(tree, op) != "QUANTIZE" or not used.isdisjoint(indices(op.outputs))
     ]
     return write_model(tree)
+
+
+def flat_dense_outputs(model: bytes) -> bytes:
+    """Give (1, units) to a FULLY_CONNECTED output that is (1, 1, 1, units) and only reshaped.
+
+    A 1x1 convolution of a pooled feature map, as the converter expresses it. The reference kernel
+    of tflite-runtime 2.14 computes wrong results for that form (keep_num_dims, with a scale for
+    each unit); the flat one is right everywhere. Returns `model` itself when there is none. Raises
+    ModelFormatError as `read_model`.
+    """
+    tree = read_model(model)
+    subgraph = tree.subgraphs[0]
+    kept = set(indices(subgraph.outputs))
+    for op in subgraph.operators:
+        if operator_kind(tree, op) != "RESHAPE":
+            kept.update(indices(op.inputs))
+    found = [
+        op
+        for op in subgraph.operators
+        if operator_kind(tree, op) == "FULLY_CONNECTED"
+        and len(indices(op.outputs)) == 1
+        and kept.isdisjoint(indices(op.outputs))
+        and _is_deep(subgraph.tensors[indices(op.outputs)[0]])
+    ]
+    for op in found:
+        output = subgraph.tensors[op.outputs[0]]
+        output.shape, output.shape_signature = output.shape[-2:], None
+        op.builtin_options.keep_num_dims = False
+    return write_model(tree) if found else model
+
+
+def _is_deep(tensor: Record) -> bool:
+    """Whether a tensor is (1, ..., 1, units) of more than two dimensions."""
+    shape = tensor.shape
+    return shape is not None and shape.size > 2 and bool(np.all(shape[:-1] == 1))
 
 
 def _before_quantize(tree: Record, subgraph: Record) -> dict[int, int]:
