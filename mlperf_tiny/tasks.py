@@ -56,12 +56,14 @@ def _without_exits(recipe: Recipe, name: str) -> Recipe:
     return dataclasses.replace(recipe, name=name, method="base", exits=(), method_options={})
 
 
-def _tower_exit(blocks: tuple[tuple[str, int, int], ...]) -> ExitSpec:
+def _tower_exit(
+    blocks: tuple[tuple[str, int, int], ...], *, loss_weight: float = 1.0, **options
+) -> ExitSpec:
     return ExitSpec(
         at="stem_relu",
         head="tower",
-        options={"blocks": blocks},
-        loss_weight=1.0,
+        options={"blocks": blocks, **options},
+        loss_weight=loss_weight,
         assist="features",
     )
 
@@ -159,14 +161,19 @@ KWS = Task(
             name="tower",
             method="distilled",
             exits=(
-                _tower_exit((("separable", 64, 2), ("separable", 64, 1), ("separable", 64, 2))),
+                _tower_exit(
+                    (("separable", 64, 2), ("separable", 64, 1), ("separable", 64, 2)),
+                    loss_weight=0.5,
+                    dropout=0.2,
+                ),
             ),
             epochs=36,
             batch_size=100,
             learning_rate=3e-3,
             warmup_epochs=2,
             label_smoothing=0.05,
-            augmentation="noise-shift",
+            augmentation="noise-shift-speed",
+            method_options={"temperature": 2.0},
         ),
         demo=Recipe(
             name="demo",
