@@ -142,6 +142,8 @@ class Recipe:
     method: "base" (no exit) or a name of `trecx.exits.methods`.
     learning_rate, schedule: see `learning_rate_at`.
     augmentation: a name that the task's data knows.
+    class_balance: 0..1; at 0 training draws the classes as often as they are in the data, at 1 all
+        equally often.
     method_options: parameters of the method's training procedure.
     """
 
@@ -157,6 +159,7 @@ class Recipe:
     warmup_epochs: int = 0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    class_balance: float = 0.0
     augmentation: str = "none"
     method_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -170,6 +173,7 @@ class Recipe:
                 "label_smoothing must be in 0..1",
                 self.label_smoothing,
             ),
+            (0 <= self.class_balance <= 1, "class_balance must be in 0..1", self.class_balance),
             (
                 self.schedule in ("constant", "cosine", "exponential", "steps"),
                 "schedule must be constant, cosine, exponential or steps",
