@@ -137,7 +137,7 @@ budget_options = _gathered(
         "policy": click.option(
             "--policy",
             help="Exit rule: max_softmax, class_gate, entropy, margin or confidence "
-            "[default: the one the model was trained for].",
+            "[default: the bundle's; of a new one, that of the training method].",
         ),
     },
     "choice",
