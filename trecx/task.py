@@ -226,11 +226,16 @@ class Recipe:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Recipe":
         """The inverse of `to_json`. Raises `InputError` for fields that do not exist."""
-        value = dict(value)
         try:
+            value = dict(value)
+            _require_fields(cls, "a recipe", value)
+            for spec in value.get("exits", ()):
+                _require_fields(ExitSpec, "an exit", spec)
             value["exits"] = tuple(ExitSpec(**spec) for spec in value.get("exits", ()))
             value["milestones"] = tuple((int(e), float(f)) for e, f in value.get("milestones", ()))
             return cls(**value)
+        except InputError:
+            raise
         except (TypeError, ValueError) as error:
             raise InputError(f"not a recipe: {error}") from None
 
@@ -311,6 +316,14 @@ def nearest(name: str, known) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return hint + (f"known: {', '.join(known)}" if len(known) <= 12 else f"{len(known)} exist")
+
+
+def _require_fields(cls, what: str, value: Mapping[str, Any]) -> None:
+    """InputError naming the nearest when `value` has a field that the dataclass has not."""
+    known = [field.name for field in dataclasses.fields(cls)]
+    for name in value:
+        if name not in known:
+            raise InputError(f"not a recipe: {what} has no {name!r}; {nearest(name, known)}")
 
 
 def _plain(value):

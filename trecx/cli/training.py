@@ -88,7 +88,7 @@ def train(
     )
     label = " (synthetic data)" if trained.synthetic else ""
     click.echo(f"trained on {trained.data}{label}: {figures}")
-    click.echo(f"next: trecx export {folder} -o {task_name}.bundle")
+    click.echo(f"next: trecx export {folder} -o {task_name}.bundle{data.command_line()}")
 
 
 COMMANDS = (train,)

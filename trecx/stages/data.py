@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,16 @@ class DataChoice:
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
+
+    def command_line(self) -> str:
+        """The options of a command that choose these data, each with a space before it."""
+        words = [] if self.path is None else ["--data", str(self.path)]
+        words += [] if self.source in (None, SYNTHETIC) else ["--source", self.source]
+        for name, value in self.options.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            words += ["--data-option", f"{name}={text}"]
+        words += ["--seed", str(self.seed)] if self.seed else []
+        return "".join(f" {shlex.quote(word)}" for word in words)
 
     def load(self, task: Task) -> DataSplits:
         """Raises InputError when path, source and options do not go together, DataError when the

@@ -1,4 +1,6 @@
-"""--strict: whether an unusable file stops the work, from the command line to any data source."""
+"""The choice of data: --strict, from the command line to any source, and the choice as options."""
+
+import shlex
 
 import pytest
 
@@ -41,3 +43,13 @@ def test_on_the_command_line(tree, tmp_path, capsys):
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("error: ") and "bob_nohash_1.wav" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_data_as_options_of_the_next_command(tree):
+    options = {"words": "one,two", "silence": 0, "name": "my words"}
+    line = DataChoice(tree, "speech", 3, options).command_line()
+    assert shlex.split(line) == [
+        *("--data", str(tree), "--source", "speech", "--data-option", "words=one,two"),
+        *("--data-option", "silence=0", "--data-option", "name=my words", "--seed", "3"),
+    ]
+    assert DataChoice().command_line() == ""
