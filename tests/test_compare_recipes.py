@@ -180,6 +180,11 @@ def test_training_puts_the_exits_where_the_user_says():
         recipe_for(tiny, "base", exit_at=("conv1",))
 
 
+def test_every_recipe_of_a_task_has_its_exits_where_the_network_can_be_cut(task, network):
+    for name in task.recipes:
+        require_places(task.recipe(name), task, network)
+
+
 def test_training_stops_at_a_place_that_cannot_be_cut_before_it_begins():
     ic = find_task("ic")
     require_places(ic.recipe("base"), ic)
