@@ -143,7 +143,7 @@ def test_overthinking_of_a_hand_made_chain():
     assert result.oracle_accuracy.value == 0.8
     assert result.oracle_cost == pytest.approx((3 * 2 + 2 * 10) / 5)
     (exit_taken,) = result.mitigations
-    assert (exit_taken.recovered, exit_taken.broken) == (2, 0)
+    assert (exit_taken.recovered, exit_taken.overthought, exit_taken.broken) == (2, 2, 0)
     assert exit_taken.gain.value == pytest.approx(0.4)
 
 
@@ -168,6 +168,7 @@ def test_assistance_is_measured_against_the_network_without_it():
     result = analyse_overthinking(data, COSTS, without_assistance=without, resamples=FEW)
     assert result.overthought_count == 0
     assert result.mitigations[0].recovered == len(lost) > 0
+    assert result.mitigations[0].overthought == len(lost)  # of the network without it
     assert result.mitigations[0].gain.value == pytest.approx(len(lost) / 500)
     with pytest.raises(InputError, match="same samples"):
         analyse_overthinking(data, COSTS, without_assistance=chain_outputs(500, 8, SplitRole.TEST))

@@ -272,8 +272,11 @@ def test_guarantee_with_too_few_samples_says_how_many_are_needed():
     assert p_value(0, 0, needed, 0.01) <= 0.05 < p_value(0, 0, needed - 1, 0.01)
     data = chain_outputs(needed - 1, 1)
     budget = Budget(max_accuracy_loss=1.0, guarantee=0.95)
-    with pytest.raises(BudgetError, match=f"needs at least {needed} calibration samples"):
+    with pytest.raises(BudgetError, match=f"at least {needed} calibration .*got {needed - 1}$"):
         calibrate(data, COSTS, budget, resamples=FEW)
+    # A fitted family tests on one half only: the number in all is what the user must bring.
+    with pytest.raises(BudgetError, match=f"half of {needed - 1}, so {2 * needed} in all"):
+        calibrate(data, COSTS, budget, "class_gate", resamples=FEW)
 
 
 def test_guarantee_of_a_fitted_family_is_tested_on_other_samples_than_it_was_fitted_on():

@@ -11,7 +11,7 @@ from trecx.stages.comparing import train_and_compare
 from trecx.stages.contenders import Terms
 from trecx.stages.data import DataChoice
 from trecx.stages.recipes import known_names, method_recipe, places_by_share, places_of
-from trecx.stages.training import recipe_for
+from trecx.stages.training import recipe_for, require_places
 from trecx.task import find_task
 
 PUBLISHED = {
@@ -160,3 +160,36 @@ def test_training_takes_the_names_of_tasks_methods_and_files(tmp_path):
     assert recipe_for(kws, str(file)).to_json() == kws.recipe("demo").to_json()
     with pytest.raises(InputError, match=r"unknown method 'sdm'.*did you mean 'sdn'"):
         recipe_for(kws, "sdm")
+
+
+def test_training_puts_the_exits_where_the_user_says():
+    tiny = tiny_task.TASK
+    network = tiny_task.build()
+    at = ("conv3", "conv1")
+    moved = recipe_for(tiny, None, exit_at=at)
+    assert [e.at for e in moved.exits] == list(at) and moved.exits[1].head == "t-recx"
+    branchy = recipe_for(tiny, "branchynet", exit_at=("conv3", "conv2", "conv1"), network=network)
+    assert [(e.at, e.loss_weight) for e in branchy.exits] == [
+        ("conv1", 1.0),
+        ("conv2", 0.3),
+        ("conv3", 0.3),
+    ]
+    (spec,) = recipe_for(tiny, "pteenet", exit_at=("conv2",), network=network).exits
+    assert spec.options["convs"] == [8]  # As wide as the map at the user's place.
+    with pytest.raises(InputError, match="--at places exits, recipe 'base' has none"):
+        recipe_for(tiny, "base", exit_at=("conv1",))
+
+
+def test_every_recipe_of_a_task_has_its_exits_where_the_network_can_be_cut(task, network):
+    for name in task.recipes:
+        require_places(task.recipe(name), task, network)
+
+
+def test_training_stops_at_a_place_that_cannot_be_cut_before_it_begins():
+    ic = find_task("ic")
+    require_places(ic.recipe("base"), ic)
+    require_places(ic.recipe(), ic)
+    with pytest.raises(InputError, match=r"2 tensors cross.*stack1_relu \(41 %\)"):
+        require_places(recipe_for(ic, None, exit_at=("stack2_relu1",)), ic)
+    with pytest.raises(InputError, match=r"no feature map 'stack1_relu'.*conv1 \("):
+        require_places(ic.recipe(), ic, tiny_task.build())

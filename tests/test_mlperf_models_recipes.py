@@ -104,6 +104,12 @@ def test_bad_recipes(change, message):
 def test_json_that_is_no_recipe():
     with pytest.raises(InputError, match=r"not a recipe: .*colour"):
         Recipe.from_json({"name": "r", "colour": "red"})
+    with pytest.raises(InputError, match=r"a recipe has no 'batchsize'; did you mean 'batch_size'"):
+        Recipe.from_json({"name": "r", "batchsize": 3})
+    with pytest.raises(InputError, match=r"an exit has no 'att'; did you mean 'at'"):
+        Recipe.from_json({"name": "r", "exits": [{"att": "conv", "head": "pool"}]})
+    with pytest.raises(InputError, match="not a recipe"):
+        Recipe.from_json([1, 2])
 
 
 def test_splits_are_disjoint_complete_and_balanced():

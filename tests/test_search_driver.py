@@ -2,6 +2,11 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -177,6 +182,38 @@ def test_wrong_settings_are_refused(options, message):
         Settings(**options)
     with pytest.raises(InputError, match="at least one worker"):
         ProcessEngine(0)
+
+
+KILLED = """
+import os, sys, time
+from pathlib import Path
+from trecx.search import ProcessEngine
+
+def wait(file):
+    Path(file).write_text(str(os.getpid()))
+    time.sleep(600)
+
+if __name__ == "__main__":
+    list(ProcessEngine(1).run(wait, [sys.argv[1]]))
+"""
+
+
+def test_no_worker_outlives_a_killed_search(tmp_path):
+    script, file = tmp_path / "search.py", tmp_path / "pid"
+    script.write_text(KILLED)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, script, file], env=environment) as search:
+        assert wait_for(lambda: file.exists() and file.read_text())
+        search.kill()
+    worker = int(file.read_text())
+    assert wait_for(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return met
 
 
 def test_a_missing_engine_says_how_to_get_it(monkeypatch):

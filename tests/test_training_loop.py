@@ -211,10 +211,13 @@ def test_labels_beyond_the_classes(tmp_path):
         run(tmp_path, data=data)
 
 
-def test_unwritable_folder(tmp_path):
+def test_unwritable_folder(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         run(tmp_path / "file" / "run")
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # Root may write anywhere.
+    with pytest.raises(InputError, match=r"cannot be written: no permission for .*run"):
+        run(tmp_path / "run", progress=lambda p: pytest.fail("trained before it was noticed"))
 
 
 def test_base_network_trains_alone(tmp_path):
@@ -237,6 +240,29 @@ def test_every_sample_once_an_epoch_in_another_order_each():
     assert order(0, 0) == order(0, 0)
     assert order(0, 0) != order(0, 1)
     assert order(0, 0) != order(1, 0)
+
+
+def test_class_balance_draws_rare_classes_more_often():
+    labels = np.repeat([0, 1, 2], [80, 15, 5])
+    samples = ArraySamples(np.arange(100.0)[:, None], labels)
+
+    def drawn(balance, epoch=0):
+        recipe = Recipe("base", batch_size=10, class_balance=balance)
+        batches = EpochBatches(samples, recipe, 0, epoch)
+        x, y = (np.concatenate(part) for part in zip(*batches, strict=True))
+        assert np.array_equal(labels[x[:, 0].astype(int)], y)
+        return x[:, 0].astype(int), np.bincount(y).tolist()
+
+    assert drawn(0.0)[1] == [80, 15, 5]
+    assert drawn(0.5)[1] == [57, 24, 19]
+    order, counts = drawn(1.0)
+    assert sorted(counts) == [33, 33, 34]
+    times = np.bincount(order, minlength=100)
+    assert times[:80].max() == 1  # Frequent classes: each sample once or not at all,
+    assert set(times[80:95]) == {2, 3} and set(times[95:]) == {6, 7}  # rare ones in turns.
+    assert order.tolist() == drawn(1.0)[0].tolist() != drawn(1.0, epoch=1)[0].tolist()
+    with pytest.raises(InputError, match=r"class_balance must be in 0\.\.1, got 2"):
+        Recipe("base", class_balance=2)
 
 
 def test_augmentation_does_not_depend_on_the_order_of_batches():

@@ -22,7 +22,7 @@ def train(
     recipe_name: str | None = None,
     epochs: int | None = None,
     model_file: Path | None = None,
-    exit_at: str | None = None,
+    exit_at: Sequence[str] = (),
     run_dir: Path | None = None,
     resume: bool = False,
     progress=None,
@@ -32,13 +32,17 @@ def train(
 
     options: tensorboard, all_devices; see trecx.exits.train.
     """
-    from trecx.stages.training import recipe_for
+    from trecx.stages.recipes import load_network
+    from trecx.stages.training import recipe_for, require_places
     from trecx.task import find_task
 
     task = find_task(task_name)
+    network = None if model_file is None else load_network(model_file)
+    recipe = recipe_for(task, recipe_name, epochs=epochs, exit_at=exit_at, network=network)
+    require_places(recipe, task, network)
     return train_recipe(
         task,
-        recipe_for(task, recipe_name, epochs=epochs, exit_at=exit_at),
+        recipe,
         data,
         model_file=model_file,
         run_dir=run_dir,

@@ -142,6 +142,8 @@ class Recipe:
     method: "base" (no exit) or a name of `trecx.exits.methods`.
     learning_rate, schedule: see `learning_rate_at`.
     augmentation: a name that the task's data knows.
+    class_balance: 0..1; at 0 training draws the classes as often as they are in the data, at 1 all
+        equally often.
     method_options: parameters of the method's training procedure.
     """
 
@@ -157,6 +159,7 @@ class Recipe:
     warmup_epochs: int = 0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    class_balance: float = 0.0
     augmentation: str = "none"
     method_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -170,6 +173,7 @@ class Recipe:
                 "label_smoothing must be in 0..1",
                 self.label_smoothing,
             ),
+            (0 <= self.class_balance <= 1, "class_balance must be in 0..1", self.class_balance),
             (
                 self.schedule in ("constant", "cosine", "exponential", "steps"),
                 "schedule must be constant, cosine, exponential or steps",
@@ -222,11 +226,16 @@ class Recipe:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Recipe":
         """The inverse of `to_json`. Raises `InputError` for fields that do not exist."""
-        value = dict(value)
         try:
+            value = dict(value)
+            _require_fields(cls, "a recipe", value)
+            for spec in value.get("exits", ()):
+                _require_fields(ExitSpec, "an exit", spec)
             value["exits"] = tuple(ExitSpec(**spec) for spec in value.get("exits", ()))
             value["milestones"] = tuple((int(e), float(f)) for e, f in value.get("milestones", ()))
             return cls(**value)
+        except InputError:
+            raise
         except (TypeError, ValueError) as error:
             raise InputError(f"not a recipe: {error}") from None
 
@@ -307,6 +316,14 @@ def nearest(name: str, known) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return hint + (f"known: {', '.join(known)}" if len(known) <= 12 else f"{len(known)} exist")
+
+
+def _require_fields(cls, what: str, value: Mapping[str, Any]) -> None:
+    """InputError naming the nearest when `value` has a field that the dataclass has not."""
+    known = [field.name for field in dataclasses.fields(cls)]
+    for name in value:
+        if name not in known:
+            raise InputError(f"not a recipe: {what} has no {name!r}; {nearest(name, known)}")
 
 
 def _plain(value):

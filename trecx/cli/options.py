@@ -43,10 +43,10 @@ def _gathered(options: dict[str, object], name: str, build):
     return decorate
 
 
-def _data(data_path, source, data_option, seed):
+def _data(data_path, source, data_option, strict, seed):
     from trecx.stages.data import DataChoice
 
-    return DataChoice(data_path, source, seed, dict(data_option))
+    return DataChoice(data_path, source, seed, dict(data_option), strict)
 
 
 class _KeyValue(click.ParamType):
@@ -78,6 +78,9 @@ data_options = _gathered(
             type=_KeyValue(),
             multiple=True,
             help="Option of the data source, such as words=zero,one (repeatable).",
+        ),
+        "strict": click.option(
+            "--strict", is_flag=True, help="Stop at an unusable data file; else a few are skipped."
         ),
         "seed": seed_option,
     },
@@ -134,7 +137,7 @@ budget_options = _gathered(
         "policy": click.option(
             "--policy",
             help="Exit rule: max_softmax, class_gate, entropy, margin or confidence "
-            "[default: the one the model was trained for].",
+            "[default: the bundle's; of a new one, that of the training method].",
         ),
     },
     "choice",

@@ -41,7 +41,7 @@ def stage_progress(quiet: bool = False) -> Iterator[Callable[[str, int, int], No
 
 @contextmanager
 def training_progress(quiet: bool = False) -> Iterator[Callable | None]:
-    """A callback for trecx.exits.train; on a terminal a bar, elsewhere one line an epoch."""
+    """A callback for trecx.exits.train: one line an epoch, and on a terminal a bar below them."""
     if quiet:
         yield None
         return
@@ -51,7 +51,7 @@ def training_progress(quiet: bool = False) -> Iterator[Callable | None]:
         def report(state) -> None:
             if terminal:
                 update("training", state.epoch * state.batches + state.batch, _all(state))
-            elif state.batch == state.batches:
+            if state.batch == state.batches:
                 figures = " ".join(f"{k}={v:.4g}" for k, v in state.figures.items())
                 print(
                     f"epoch {state.epoch + 1}/{state.epochs} {figures} "

@@ -24,7 +24,12 @@ from trecx.cli.options import data_options, path_type
     type=path_type,
     help="Start from your own Keras classifier (.keras or .h5) instead of the task's network.",
 )
-@click.option("--at", "exit_at", help="Layer after which the exit goes (with --model).")
+@click.option(
+    "--at",
+    "exit_at",
+    multiple=True,
+    help="Layer after which an exit goes, instead of the recipe's places (repeatable).",
+)
 @click.option(
     "-o", "--out", "run_dir", type=path_type, help="Run folder [default: runs/TASK-RECIPE]."
 )
@@ -55,6 +60,7 @@ def train(
       trecx train ic --data cifar-10-batches-bin --epochs 40 -o runs/ic
       trecx train ic --recipe base -o runs/ic-base
       trecx train kws --data speech_commands_v2 --resume
+      trecx train ic --model my.keras --recipe pteenet --at block2 --at block4
     """
     from trecx import pipeline
     from trecx.cli.progress import training_progress
@@ -82,7 +88,7 @@ def train(
     )
     label = " (synthetic data)" if trained.synthetic else ""
     click.echo(f"trained on {trained.data}{label}: {figures}")
-    click.echo(f"next: trecx export {folder} -o {task_name}.bundle")
+    click.echo(f"next: trecx export {folder} -o {task_name}.bundle{data.command_line()}")
 
 
 COMMANDS = (train,)

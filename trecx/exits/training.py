@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,6 +223,8 @@ def _check(recipe: Recipe, data: DataSplits, run_dir: Path, resume: bool) -> Non
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the run's folder cannot be written: {error}") from None
+    if not os.access(run_dir, os.W_OK | os.X_OK):  # The first checkpoint would find out.
+        raise InputError(f"the run's folder cannot be written: no permission for {run_dir}")
     if not resume and (run_dir / CHECKPOINT_FILE).exists():
         raise InputError(
             f"{run_dir} already holds a training run; resume it, or choose another folder"

@@ -210,7 +210,8 @@ def _calibrate_guaranteed(
         fit_data = data.subset(rows[: data.samples // 2])
         test_data = data.subset(rows[data.samples // 2 :])
     bound, delta = budget.max_accuracy_loss / 100, 1 - budget.guarantee
-    require_samples(test_data.samples, bound, delta)
+    whole = None if test_data is data else data.samples
+    require_samples(test_data.samples, bound, delta, whole)
     fitted = fit(fit_data, policy)
     space = Space(fitted, test_data, costs)
     # One exit: between two observed scores nothing changes, so testing the observed ones tests all.

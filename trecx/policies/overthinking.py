@@ -22,13 +22,15 @@ WEIGHTS = np.arange(17) / 16
 
 @dataclass(frozen=True)
 class Mitigation:
-    """recovered: overthought samples that it gets right. broken: samples that the full depth gets
-    right and it gets wrong. gain: its accuracy minus that of the compared full depth."""
+    """recovered: samples that it gets right, of the `overthought` ones of the compared full depth.
+    broken: samples that the full depth gets right and it gets wrong. gain: its accuracy minus that
+    of the compared full depth."""
 
     name: str
     accuracy: Estimate
     gain: Estimate
     recovered: int
+    overthought: int
     broken: int
 
 
@@ -146,5 +148,7 @@ def _measure(
 ) -> Mitigation:
     columns = np.stack([answer, answer.astype(np.int8) - full], axis=1)
     accuracy, gain = resamples.estimates(columns.astype(np.float64))
-    recovered = int((answer & some_exit & ~full).sum())
-    return Mitigation(name, accuracy, gain, recovered, int((full & ~answer).sum()))
+    overthought = some_exit & ~full
+    recovered = int((answer & overthought).sum())
+    broken = int((full & ~answer).sum())
+    return Mitigation(name, accuracy, gain, recovered, int(overthought.sum()), broken)

@@ -53,13 +53,18 @@ def required_samples(bound: float, delta: float) -> int:
     return high
 
 
-def require_samples(samples: int, bound: float, delta: float) -> None:
-    """BudgetError naming the needed number when `samples` cannot support the guarantee."""
+def require_samples(samples: int, bound: float, delta: float, whole: int | None = None) -> None:
+    """BudgetError naming the needed number when `samples` cannot support the guarantee.
+
+    whole: of how many they are one half, when the other half has another use.
+    """
     needed = required_samples(bound, delta)
     if samples < needed:
+        half = f"; they are half of {whole}, so {2 * needed} in all" if whole is not None else ""
         raise BudgetError(
             f"a guarantee of at most {100 * bound:g} points of loss with probability "
-            f"{1 - delta:g} needs at least {needed} calibration samples for the test, got {samples}"
+            f"{1 - delta:g} needs at least {needed} calibration samples for the test, "
+            f"got {samples}{half}"
         )
 
 

@@ -47,6 +47,11 @@ def interval(estimate: Estimate | None, digits: int = 2, unit: str = "%") -> str
     return f"{value:.{digits}f} {unit} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def count_interval(estimate: Estimate) -> str:
+    """An estimated number with its interval."""
+    return f"{count(estimate.value)} [{count(estimate.low)}, {count(estimate.high)}]"
+
+
 def _segment_table(e: Evaluation) -> Table:
     last = len(e.exit_rates) - 1
     rows = tuple(
@@ -66,11 +71,10 @@ def _segment_table(e: Evaluation) -> Table:
 
 
 def _facts(e: Evaluation) -> Facts:
-    cost = f"{count(e.cost.value)} [{count(e.cost.low)}, {count(e.cost.high)}]"
     rows = [
         ("accuracy with exits", interval(e.accuracy)),
         ("loss against full depth", interval(e.accuracy_loss, unit="points")),
-        (f"mean {e.cost_unit}", cost),
+        (f"mean {e.cost_unit}", count_interval(e.cost)),
         ("reduction", f"{interval(e.reduction)} of {count(e.reference_cost)}"),
     ]
     if e.base_accuracy is not None:

@@ -60,7 +60,7 @@ class OverthinkingReport:
                 m.name,
                 interval(m.accuracy),
                 interval(m.gain, unit="points"),
-                count(m.recovered),
+                f"{count(m.recovered)} of {count(m.overthought)}",
                 count(m.broken),
             )
             for m in self.analysis.mitigations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
@@ -37,14 +39,13 @@ class ProcessEngine:
         self.workers = workers
 
     def run(self, function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
-        import multiprocessing
         from concurrent.futures import ProcessPoolExecutor, as_completed
 
         # Fresh processes: a fork of one that has threads (TensorFlow's) can hang.
         pool = ProcessPoolExecutor(
             self.workers,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=_limit_threads,
+            initializer=_begin_worker,
             initargs=(max(1, (os.cpu_count() or 1) // self.workers),),
         )
         try:
@@ -91,7 +92,14 @@ class DaskEngine:
                 yield future.result()
 
 
-def _limit_threads(threads: int) -> None:
+def _begin_worker(threads: int) -> None:
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ[name] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed tells its workers nothing: they would train on and then wait."""
+    multiprocessing.parent_process().join()
+    os._exit(1)

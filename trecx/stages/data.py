@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +20,25 @@ class DataChoice:
     """Which data set.
 
     Without `path` the embedded synthetic data; with one, the task's first real source, or the one
-    that `source` names. seed: of the splits. options: passed to the source's loader.
+    that `source` names. seed: of the splits. options: passed to the source's loader. strict: an
+    unusable file is an error, where the loader would skip it with a warning.
     """
 
     path: Path | None = None
     source: str | None = None
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+
+    def command_line(self) -> str:
+        """The options of a command that choose these data, each with a space before it."""
+        words = [] if self.path is None else ["--data", str(self.path)]
+        words += [] if self.source in (None, SYNTHETIC) else ["--source", self.source]
+        for name, value in self.options.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            words += ["--data-option", f"{name}={text}"]
+        words += ["--seed", str(self.seed)] if self.seed else []
+        return "".join(f" {shlex.quote(word)}" for word in words)
 
     def load(self, task: Task) -> DataSplits:
         """Raises InputError when path, source and options do not go together, DataError when the
@@ -33,13 +47,23 @@ class DataChoice:
         if "seed" in self.options:
             raise InputError("seed is no option of the data source: give --seed")
         try:
-            return task.load_data(source, *path, seed=self.seed, **self.options)
+            return self._loaded(task, source, path)
         except TrecxError:
             raise
         except (TypeError, ValueError) as error:
             if not self.options:
                 raise
             raise self._refused(source, error) from None
+
+    def _loaded(self, task: Task, source: str, path: tuple[Path, ...]) -> DataSplits:
+        if self.strict and "strict" not in self.options:
+            try:
+                return task.load_data(source, *path, seed=self.seed, strict=True, **self.options)
+            except TypeError as error:
+                if "unexpected keyword argument 'strict'" not in str(error):
+                    raise
+                # A source without the option never skips a file.
+        return task.load_data(source, *path, seed=self.seed, **self.options)
 
     def _refused(self, source: str, error: Exception) -> InputError:
         """What a loader's exception means when the user has given it options."""

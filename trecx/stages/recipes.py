@@ -58,6 +58,7 @@ def method_recipe(
     template: str | None = None,
     epochs: int | None = None,
     network: Any = None,
+    at: Sequence[str] = (),
 ) -> Recipe:
     """The recipe called `name`: a recipe of the task, a method, or a .json file of a recipe.
 
@@ -65,6 +66,7 @@ def method_recipe(
         one it is the task's default, but its other recipes keep their own. All run for the same
         number of epochs.
     network: the Keras model that gets the exits [a new one of the task].
+    at: layers for the exits of a method of `LAYOUTS`, instead of its own places.
 
     Raises InputError for an unknown name, or a network without a place for the exits.
     """
@@ -74,7 +76,7 @@ def method_recipe(
         return read_recipe(Path(name)).stretched(epochs)
     if template is None and name in task.recipes:
         return task.recipes[name].stretched(epochs)
-    return _derived(task, name, pattern, network).stretched(epochs)
+    return _derived(task, name, pattern, network, at).stretched(epochs)
 
 
 def known_names(task: Task) -> list[str]:
@@ -152,7 +154,9 @@ def places_by_share(places: Sequence[Place], shares: Sequence[float]) -> list[Pl
     return chosen
 
 
-def _derived(task: Task, name: str, pattern: Recipe, network: Any) -> Recipe:
+def _derived(
+    task: Task, name: str, pattern: Recipe, network: Any, at: Sequence[str] = ()
+) -> Recipe:
     """The recipe of a method, with the data handling and schedule of `pattern`."""
     if name == "base":
         return dataclasses.replace(pattern, name=name, method="base", exits=(), method_options={})
@@ -167,8 +171,12 @@ def _derived(task: Task, name: str, pattern: Recipe, network: Any) -> Recipe:
     if network is None:
         load_keras()
         network = task.build(len(task.labels))
-    places = places_by_share(places_of(network), layout.shares)
-    exits = tuple(_exit(layout, number, place) for number, place in enumerate(places))
+    places = places_of(network)
+    if at:
+        chosen = sorted((require_place(places, layer) for layer in at), key=lambda p: p.cost)
+    else:
+        chosen = places_by_share(places, layout.shares)
+    exits = tuple(_exit(layout, number, place) for number, place in enumerate(chosen))
     return dataclasses.replace(
         pattern, name=name, method=layout.method, exits=exits, method_options={}
     )
@@ -196,7 +204,8 @@ def _exit(layout: Layout, number: int, place: Place) -> ExitSpec:
     options = dict(layout.options)
     if layout.own_channels:
         options["convs"] = [place.output_shape[-1]]
-    weight = layout.loss_weights[number] if layout.loss_weights else 1.0
+    weights = layout.loss_weights or (1.0,)
+    weight = weights[min(number, len(weights) - 1)]
     return ExitSpec(place.layer, layout.head, options, weight)
 
 

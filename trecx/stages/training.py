@@ -4,37 +4,77 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from trecx.errors import InputError, TrecxError
-from trecx.stages.recipes import method_recipe, read_recipe
+from trecx.quiet import load_keras
+from trecx.stages.recipes import (
+    LAYOUTS,
+    method_recipe,
+    places_of,
+    read_recipe,
+    require_place,
+)
 from trecx.task import DataSplits, Recipe, Task, find_task
 
 
 def recipe_for(
-    task: Task, name: str | None, *, epochs: int | None = None, exit_at: str | None = None
+    task: Task,
+    name: str | None,
+    *,
+    epochs: int | None = None,
+    exit_at: Sequence[str] = (),
+    network: Any = None,
 ) -> Recipe:
     """A task's recipe, that of a published method, or one of a .json file, with the user's changes.
 
-    exit_at: the layer of its only exit.
+    exit_at: layers for the exits, in place of the recipe's own. network: the Keras model that gets
+    the exits [a new one of the task].
     """
     if name is None or name in task.recipes:
-        recipe = task.recipe(name)
+        recipe = _moved(task.recipe(name), exit_at)
     elif name.endswith(".json"):
-        recipe = read_recipe(Path(name))
+        recipe = _moved(read_recipe(Path(name)), exit_at)
+    elif name in LAYOUTS:
+        recipe = method_recipe(task, name, network=network, at=exit_at)
     else:
-        recipe = method_recipe(task, name)
+        recipe = _moved(method_recipe(task, name), exit_at)
     if epochs is not None:
         recipe = recipe.stretched(epochs)  # The schedule keeps its shape.
-    if exit_at is not None:
-        if len(recipe.exits) != 1:
-            raise InputError(f"--at names one exit, recipe {recipe.name!r} has {len(recipe.exits)}")
-        recipe = dataclasses.replace(
-            recipe, exits=(dataclasses.replace(recipe.exits[0], at=exit_at),)
-        )
     return recipe
+
+
+def _moved(recipe: Recipe, places: Sequence[str]) -> Recipe:
+    """The recipe with its exits at other places, if any are given; those that are more than it has
+    get an exit like its last."""
+    if not places:
+        return recipe
+    if not recipe.exits:
+        raise InputError(f"--at places exits, recipe {recipe.name!r} has none")
+    last = len(recipe.exits) - 1
+    exits = tuple(
+        dataclasses.replace(recipe.exits[min(number, last)], at=place)
+        for number, place in enumerate(places)
+    )
+    return dataclasses.replace(recipe, exits=exits)
+
+
+def require_places(recipe: Recipe, task: Task, network: Any = None) -> None:
+    """InputError for an exit behind which the network cannot be cut.
+
+    Exporting would say so too, but only after the training. network: as of `recipe_for`.
+    """
+    if not recipe.exits:
+        return
+    if network is None:
+        load_keras()
+        network = task.build(len(task.labels))
+    places = places_of(network)
+    for spec in recipe.exits:
+        require_place(places, spec.at)
 
 
 def require_model_file(path: Path) -> None:
