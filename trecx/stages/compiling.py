@@ -12,8 +12,10 @@ from trecx.codegen.compiler import (
     write_libraries,
     write_library,
 )
+from trecx.codegen.decision import ExitDecision
 from trecx.codegen.emitter import c_identifier
 from trecx.codegen.lowering import Isa, LoweringOptions, Optimize
+from trecx.ir.graph import Graph
 from trecx.reports.document import Document, Facts, Table, count, kib
 from trecx.stages.chain import Chain, load_chain
 from trecx.targets.boards import load_board
@@ -53,11 +55,26 @@ class CompileSummary:
                 (f"hand-off at exit {k + 1}", f"{count(size)} bytes")
                 for k, size in enumerate(plan.handoff_bytes)
             ),
+            *(
+                (f"decision of exit {k + 1}", _decision(graph, decision))
+                for k, (graph, decision) in enumerate(
+                    zip(model.program.graphs, model.info.decisions, strict=False)
+                )
+            ),
         )
         return Document(
             f"{model.prefix} for {self.target}, --optimize {model.options.optimize.value}",
             (Table(columns, rows, frozenset({3, 4})), Facts(facts)),
         )
+
+
+def _decision(graph: Graph, decision: ExitDecision) -> str:
+    if decision.reads is None:
+        return "none: always go on"
+    if decision.fallback is not None:
+        return f"on the exit's output: {decision.fallback}"
+    later = ", ".join(op.kind for op in graph.operators if id(op) in decision.answer)
+    return f"on {decision.reads.label}; only where it is taken: {later}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,16 +125,12 @@ def compile_for(
     """Compile a loaded chain for a board's instruction set; see `trecx.codegen.compile_chain`."""
     board = load_board(target)
     options = LoweringOptions(Isa(board.isa), Optimize(optimize), flash_budget)
-    calls = tuple(
-        policy.device_call(graph.outputs[0].size)
-        for policy, graph in zip(chain.policies, chain.graphs, strict=False)
-    )
     return compile_chain(
         chain.graphs,
         prefix or c_identifier(chain.name),
         digest=chain.digest,
         options=options,
-        policies=calls,
+        policies=chain.policies,
         arena_symbol=arena_symbol,
     )
 
