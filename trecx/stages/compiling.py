@@ -61,11 +61,25 @@ class CompileSummary:
                     zip(model.program.graphs, model.info.decisions, strict=False)
                 )
             ),
+            *_fallbacks(model),
         )
         return Document(
             f"{model.prefix} for {self.target}, --optimize {model.options.optimize.value}",
             (Table(columns, rows, frozenset({3, 4})), Facts(facts)),
         )
+
+
+def _fallbacks(model: CompiledModel) -> list[tuple[str, str]]:
+    """A line for each operator that no kernel of the target's family takes, with the reasons."""
+    isa, rows = model.options.isa, []
+    for low in (low for segment in model.program.lowered for low in segment):
+        own = [c for c in low.candidates if c.isa is isa]
+        if low.chosen.isa is isa or any(c.steps is not None for c in own):
+            continue
+        reasons = "; ".join(f"{c.scheme}: {c.rejected}" for c in own) or "no other for it"
+        operator = f"{low.operator.kind} {low.operator.output.label}"
+        rows.append(("reference kernel", f"{operator} ({reasons})"))
+    return rows
 
 
 def _decision(graph: Graph, decision: ExitDecision) -> str:
