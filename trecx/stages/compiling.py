@@ -50,6 +50,7 @@ class CompileSummary:
         facts = (
             ("C files", self.out),
             ("constants in flash", kib(model.weight_bytes)),
+            *_widened(model),
             ("arena", f"{count(plan.arena_bytes)} bytes (lower bound {count(plan.lower_bound)})"),
             *(
                 (f"hand-off at exit {k + 1}", f"{count(size)} bytes")
@@ -67,6 +68,20 @@ class CompileSummary:
             f"{model.prefix} for {self.target}, --optimize {model.options.optimize.value}",
             (Table(columns, rows, frozenset({3, 4})), Facts(facts)),
         )
+
+
+def _widened(model: CompiledModel) -> list[tuple[str, str]]:
+    """What widened or transformed weights cost in flash, and what they save."""
+    flash = instructions = 0
+    for low in (low for segment in model.program.lowered for low in segment):
+        narrow = [c for c in low.candidates if c.steps is not None and not c.widened]
+        if low.chosen.widened and narrow:
+            instead = min(narrow, key=lambda c: c.instructions)
+            flash += low.chosen.flash_bytes - instead.flash_bytes
+            instructions += instead.instructions - low.chosen.instructions
+    if not flash:
+        return []
+    return [("of them for speed", f"{kib(flash)}, for {count(instructions)} fewer instructions")]
 
 
 def _fallbacks(model: CompiledModel) -> list[tuple[str, str]]:
