@@ -291,6 +291,8 @@ def _emit_entry_points(w: _Writer, program: Program, plan: MemoryPlan) -> None:
     n = len(program.graphs)
     first, final = program.graphs[0].inputs[0], program.graphs[-1].outputs[0]
     arena = w.info.arena_symbol or f"{p}_arena"
+    # With two callers, the code shall be in flash once.
+    static = "static" if n == 1 else "static __attribute__((noinline))"
     w.put(f"static uint32_t {p}_next; /* the segment that may run next */")
     w.put()
     w.put(f"int8_t *{p}_input(void) {{")
@@ -298,7 +300,7 @@ def _emit_entry_points(w: _Writer, program: Program, plan: MemoryPlan) -> None:
     w.put("}")
     w.put()
     w.put("/* Segment k up to its decision: 1 to stop, 0 to go on, or a negative error. */")
-    w.put(f"static int {p}_decide(uint32_t k, const int8_t *input) {{")
+    w.put(f"{static} int {p}_decide(uint32_t k, const int8_t *input) {{")
     w.put(f"  if (k >= {n} || (k == 0 && input == NULL)) return TRECX_ERR_ARGUMENT;")
     w.put(f"  if (k != 0 && k != {p}_next) return TRECX_ERR_ORDER;")
     if w.info.arena_symbol:
@@ -319,7 +321,7 @@ def _emit_entry_points(w: _Writer, program: Program, plan: MemoryPlan) -> None:
     w.put("}")
     w.put()
     w.put("/* The result of segment k, which has just decided. */")
-    w.put(f"static void {p}_answer(uint32_t k, trecx_result *result) {{")
+    w.put(f"{static} void {p}_answer(uint32_t k, trecx_result *result) {{")
     w.put("  switch (k) {")
     for k in range(n):
         w.put(f"    case {k}:")
@@ -338,16 +340,7 @@ def _emit_entry_points(w: _Writer, program: Program, plan: MemoryPlan) -> None:
     w.put("}")
     w.put()
     w.put(f"int {p}_invoke(const int8_t *input, trecx_result *result) {{")
-    w.put("  if (result == NULL) return TRECX_ERR_ARGUMENT;")
-    w.put(f"  for (uint32_t k = 0; k < {n}; k++) {{")
-    w.put(f"    const int stop = {p}_decide(k, input);")
-    w.put("    if (stop < 0) return stop;")
-    w.put("    if (stop > 0) {")
-    w.put(f"      {p}_answer(k, result);")
-    w.put("      break;")
-    w.put("    }")
-    w.put("  }")
-    w.put("  return TRECX_OK;")
+    w.lines.extend(_invoke_exit_free(p) if n == 1 else _invoke_chain(p, n))
     w.put("}")
     w.put()
     if n == 2:
@@ -372,6 +365,28 @@ def _emit_entry_points(w: _Writer, program: Program, plan: MemoryPlan) -> None:
     w.put(f"    .invoke = {p}_invoke,")
     w.put(f"    .run_segment = {p}_segment,")
     w.put("};")
+
+
+def _invoke_exit_free(p: str) -> list[str]:
+    return [
+        f"  const int stop = {p}_segment(0, input, result);",
+        "  return stop < 0 ? stop : TRECX_OK;",
+    ]
+
+
+def _invoke_chain(p: str, segments: int) -> list[str]:
+    return [
+        "  if (result == NULL) return TRECX_ERR_ARGUMENT;",
+        f"  for (uint32_t k = 0; k < {segments}; k++) {{",
+        f"    const int stop = {p}_decide(k, input);",
+        "    if (stop < 0) return stop;",
+        "    if (stop > 0) {",
+        f"      {p}_answer(k, result);",
+        "      break;",
+        "    }",
+        "  }",
+        "  return TRECX_OK;",
+    ]
 
 
 def _dims(shape) -> str:
