@@ -48,8 +48,7 @@ def test_network_with_an_exit(name, target, tmp_path):
     x, stops, expected, policy = chain_answers(name)
     assert 0 < stops.sum() < len(stops)
     chain = getattr(trecx_chains, name)()
-    call = policy.device_call(chain[0].outputs[0].size)
-    result, _ = run(chain, name, target, Optimize.BALANCED, x, tmp_path, policies=(call,))
+    result, _ = run(chain, name, target, Optimize.BALANCED, x, tmp_path, policies=(policy,))
     assert np.array_equal(result.exit_index, stops)
     assert np.array_equal(result.outputs, expected)
 

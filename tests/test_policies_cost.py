@@ -18,7 +18,7 @@ UNITS = 12
 
 # Each stops at the exit for every output, so that all inferences take the path to the exit.
 POLICIES = {
-    "trecx_exit_top_class": lambda quant: TopClassThresholds((-128,) * UNITS),
+    "trecx_exit_softmax_sum": lambda quant: TopClassThresholds((-128,) * UNITS),
     "trecx_exit_table_sum": lambda quant: Entropy(100.0).to_device(UNITS, *quant),
     "trecx_exit_margin": lambda quant: Margin(0),
     "trecx_exit_confidence": lambda quant: Confidence(UNITS - 1, -128),

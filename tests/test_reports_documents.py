@@ -1,5 +1,6 @@
 """Every report in its three forms: figures, JSON, and a self-contained page."""
 
+import dataclasses
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -192,6 +193,15 @@ def test_latency_paths_expected_and_decision_share():
     assert report.decision_share == pytest.approx(0.0005)
     text = to_text(report.document())
     assert "cycles (est.)" in text and "estimated" in text and "0.050 %" in text
+
+
+def test_latency_of_a_step_that_runs_only_where_its_exit_is_taken():
+    steps = [
+        dataclasses.replace(step, only_when_taken=step.kind == "SOFTMAX")
+        for step in latency().steps
+    ]
+    report = LatencyReport("ic", "mps2-an386", tuple(steps), 2)
+    assert report.paths == (1_000_000, 2_000_000 - 99_500)
 
 
 def test_memory_report_finds_the_peak():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from trecx.errors import ToolMissingError
 from trecx.targets import blocks, doctor, qemu, toolchain
 from trecx.targets.boards import board_names, list_boards, load_board
 from trecx.targets.presets import list_presets
@@ -25,6 +26,7 @@ def path_with(monkeypatch, tmp_path):
             toolchain.find_tool,
             toolchain.tool_version,
             toolchain.require_newlib,
+            toolchain.require_extension,
             blocks.plugin_library,
         ):
             cached.cache_clear()
@@ -114,3 +116,28 @@ def test_the_documented_boards_are_the_boards():
 def test_every_preset_has_a_board_that_runs_its_code():
     cores = {board.core for board in list_boards()}
     assert all(preset.core in cores for preset in list_presets())
+
+
+@pytest.mark.parametrize(
+    ("says", "message"),
+    [
+        ('echo "error: unrecognized -mcpu target: cortex-m55" >&2; exit 1', "unrecognized -mcpu"),
+        ('echo "#define __arm__ 1"', "Helium extension"),
+    ],
+)
+def test_a_compiler_without_the_extension_is_named(path_with, tmp_path, says, message):
+    path_with()
+    compiler = tmp_path / "arm-none-eabi-gcc"
+    version = 'case $1 in --version) echo "gcc 9.2.1"; exit;; esac'
+    compiler.write_text(f"#!/bin/sh\n{version}\n{says}\n")
+    compiler.chmod(0o755)
+    board = load_board("mps3-an547")
+    with pytest.raises(ToolMissingError, match=message) as raised:
+        toolchain.require_extension(str(compiler), board.isa, tuple(board.flags))
+    for named in (str(compiler), "gcc 9.2.1", "-mcpu=cortex-m55", "10 or later"):
+        assert named in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_reference_kernels_need_no_extension(path_with):
+    toolchain.require_extension("no compiler", "ref", ())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trecx.codegen.decision import ExitDecision, find_decision
 from trecx.codegen.emitter import (
     ModelInfo,
     check_prefix,
@@ -28,11 +29,13 @@ from trecx.files import atomic_folder
 from trecx.ir.graph import Graph
 from trecx.ir.passes import optimise
 from trecx.ir.verify import verify
+from trecx.policies import DevicePolicy
 
 QUICK_ROUNDS = 60  # of the placement search, while bands are tried
 # Largest growth of the estimated instructions that bands of rows may cost.
 SLOWDOWN = {Optimize.SIZE: 0.1, Optimize.BALANCED: 0.006, Optimize.SPEED: 0.005}
 RUNTIME_SOURCES = ("runtime/exit_policy.c",)
+LOGITS_SOURCES = ("runtime/exit_logits.c",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,12 @@ class CompiledModel:
             "weight_bytes": self.weight_bytes,
             "estimated_instructions": self.estimated_instructions,
             "memory": self.plan.to_json(),
+            "exits": [
+                _exit_report(k, graph, decision)
+                for k, (graph, decision) in enumerate(
+                    zip(self.program.graphs, self.info.decisions, strict=False)
+                )
+            ],
             "operators": [
                 _operator_report(k, low)
                 for k, segment in enumerate(self.program.lowered)
@@ -84,28 +93,32 @@ def compile_chain(
     *,
     digest: str,
     options: LoweringOptions,
-    policies: tuple = (),
+    policies: Sequence[DevicePolicy | None] = (),
     arena_symbol: str | None = None,
 ) -> CompiledModel:
     """Passes, kernel choice, memory plan, C text.
 
-    graphs: the segments in order. policies: one trecx.policies.DeviceCall for each exit but the
-    last. Raises UnsupportedModelError when an operator has no kernel, InputError on a bad prefix.
+    graphs: the segments in order. policies: one for each exit but the last; an exit without one is
+    never taken. Raises UnsupportedModelError when an operator has no kernel, InputError on a bad
+    prefix or a policy that does not fit its exit.
     """
     check_prefix(prefix)
     if arena_symbol is not None:
         check_prefix(arena_symbol)
-    program, plan = _plan(graphs, options)
+    policies = (*policies, *(None for _ in graphs))[: len(graphs) - 1]
+    program, plan = _plan(graphs, policies, options)
+    decisions = _decisions(program.graphs, policies)
     stamp = f"--isa {options.isa.value} --optimize {options.optimize.value}"
     if options.flash_budget is not None:
         stamp += f" --flash-budget {options.flash_budget}"
-    info = ModelInfo(prefix, digest, stamp, tuple(policies), arena_symbol)
+    info = ModelInfo(prefix, digest, stamp, decisions, arena_symbol)
     sources = sorted({f"kernels/{s}" for t in program.steps for s in t.step.sources})
+    runtime = RUNTIME_SOURCES + (LOGITS_SOURCES if any(d.on_logits for d in decisions) else ())
     return CompiledModel(
         prefix=prefix,
         header=emit_header(program, plan, info),
         source=emit_source(program, plan, info),
-        sources=(*RUNTIME_SOURCES, *sources),
+        sources=(*runtime, *sources),
         program=program,
         plan=plan,
         options=options,
@@ -113,14 +126,19 @@ def compile_chain(
     )
 
 
-def _plan(graphs: list[Graph], options: LoweringOptions) -> tuple[Program, MemoryPlan]:
+def _decisions(graphs: list[Graph], policies) -> tuple[ExitDecision, ...]:
+    return tuple(find_decision(graph, p) for graph, p in zip(graphs[:-1], policies, strict=True))
+
+
+def _plan(graphs: list[Graph], policies, options: LoweringOptions) -> tuple[Program, MemoryPlan]:
     """Passes, kernel choice, order, bands and the final, checked plan."""
     graphs = [optimise(graph) for graph in graphs]
+    answers = [*(d.answer for d in _decisions(graphs, policies)), frozenset()]
     cache: dict = {}
-    for k, graph in enumerate(graphs):
+    for k, (graph, answer) in enumerate(zip(graphs, answers, strict=True)):
         views = find_views(graph)
         (lowered,) = lower_chain([graph], [views], options, cache)
-        order = order_for_memory(graph, lowered, views)
+        order = order_for_memory(graph, lowered, views, last=answer)
         graphs[k] = replace(graph, operators=[graph.operators[i] for i in order])
 
     def lower(trial: list[Graph]) -> Program:
@@ -190,6 +208,16 @@ def _private_headers(sources: Sequence[str], deploy: Path) -> list[str]:
     """Headers that lie beside the sources, for the kernels of one family alone."""
     folders = sorted({Path(source).parent for source in sources})
     return [str(folder / h.name) for folder in folders for h in (deploy / folder).glob("*.h")]
+
+
+def _exit_report(segment: int, graph: Graph, decision: ExitDecision) -> dict:
+    return {
+        "segment": segment,
+        "function": decision.call.function if decision.call else None,
+        "reads": decision.reads.label if decision.reads else None,
+        "only_when_taken": [op.kind for op in graph.operators if id(op) in decision.answer],
+        "reads_the_output_because": decision.fallback,
+    }
 
 
 def _operator_report(segment: int, low: Lowered) -> dict:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trecx import __version__
+from trecx.codegen.decision import ExitDecision
 from trecx.codegen.lowering import Blob
 from trecx.codegen.planner import ALIGNMENT, MemoryPlan
 from trecx.codegen.program import Program, TimedStep
-from trecx.errors import InputError
+from trecx.errors import InputError, VerificationError
 
 _LINE = 96
 # PREFIX.h must not hide a header that the generated code includes, nor PREFIX_model a type.
@@ -23,15 +24,15 @@ class ModelInfo:
     """What the generated files say about themselves.
 
     prefix: C identifier that all public names begin with. options: shown in the stamp.
-    digest: sha256 of the bundle's manifest or of the .tflite file. policies: one device call for
-    each exit but the last (trecx.policies.DeviceCall). arena_symbol: name of an arena shared with
-    other models, defined elsewhere; None: the model has its own.
+    digest: sha256 of the bundle's manifest or of the .tflite file. decisions: one for each exit but
+    the last. arena_symbol: name of an arena shared with other models, defined elsewhere; None: the
+    model has its own.
     """
 
     prefix: str
     digest: str
     options: str
-    policies: tuple = ()
+    decisions: tuple[ExitDecision, ...] = ()
     arena_symbol: str | None = None
 
 
@@ -118,10 +119,12 @@ extern "C" {{
 /* Where the input lives: {first.nbytes} bytes of the arena. Filling it directly saves a copy. */
 int8_t *{p}_input(void);
 
-/* One inference with the exit decision. Returns TRECX_OK or a negative error. */
+/* One inference with the exit decision. Returns TRECX_OK or a negative error. What only the output
+ * of an exit needs is computed where that exit is taken. */
 int {p}_invoke(const int8_t *input, trecx_result *result);
 
-/* Segment k alone: 1 to stop here, 0 to go on, or a negative error (see trecx/model.h). */
+/* Segment k alone, with its output: 1 to stop here, 0 to go on, or a negative error (see
+ * trecx/model.h). */
 int {p}_segment(uint32_t k, const int8_t *input, trecx_result *result);
 {two_step}
 extern const trecx_model {p}_model;
@@ -143,6 +146,8 @@ def emit_source(program: Program, plan: MemoryPlan, info: ModelInfo) -> str:
     w.put("#include <stddef.h>")
     w.put("#include <string.h>")
     w.put()
+    if any(decision.on_logits for decision in info.decisions):
+        w.put('#include "trecx/exit_logits.h"')
     w.put('#include "trecx/exit_policy.h"')
     for header in sorted({t.step.header for t in program.steps}):
         w.put(f'#include "trecx/kernels/{header}"')
@@ -221,42 +226,64 @@ def _emit_step(w: _Writer, program: Program, plan: MemoryPlan, timed: TimedStep)
 
 
 def _emit_segments(w: _Writer, program: Program, plan: MemoryPlan, names: list[str]) -> None:
+    """Two functions for each segment: up to its decision, and from there to its result."""
     p = w.info.prefix
-    last = len(program.graphs) - 1
     for k, graph in enumerate(program.graphs):
-        exit_output = graph.outputs[0]
-        decision = _emit_decision_arrays(w, k) if k < last else None
+        before, after = _around_decision(w, program, names, k)
+        stop = _emit_decision_arrays(w, program, plan, k)
         w.put(f"/* Segment {k}: {graph.name}. Returns 1 to stop here. */")
-        w.put(f"static int {p}_run_{k}(trecx_result *result) {{")
-        for timed, name in zip(program.steps, names, strict=True):
-            if timed.segment == k:
-                w.put(f"  {name}();")
-        w.put(f"  const int8_t *const output = AT({plan.offset_of(program, exit_output)});")
-        classes = _class_count(w, program, k)
-        w.put(f"  result->class_index = trecx_argmax_s8(output, {classes});")
+        w.put(f"static int {p}_decide_{k}(void) {{")
+        w.lines.extend(f"  {name}();" for name in before)
+        w.put(f"  return {stop};")
+        w.put("}")
+        w.put()
+        w.put(f"static void {p}_answer_{k}(trecx_result *result) {{")
+        w.lines.extend(f"  {name}();" for name in after)
+        w.put(f"  const int8_t *const output = AT({plan.offset_of(program, graph.outputs[0])});")
+        w.put(f"  result->class_index = trecx_argmax_s8(output, {_class_count(program, k)});")
         w.put(f"  result->exit_index = {k};")
         w.put("  result->output = output;")
-        w.put(f"  return {decision(exit_output.size) if decision else 1};")
         w.put("}")
         w.put()
 
 
-def _class_count(w: _Writer, program: Program, segment: int) -> int:
+def _around_decision(
+    w: _Writer, program: Program, names: list[str], segment: int
+) -> tuple[list[str], list[str]]:
+    """Names of the steps that run in any case, and of those for an exit that is taken."""
+    decisions = w.info.decisions[segment : segment + 1]  # none behind the last segment
+    answer = {key for decision in decisions for key in decision.answer}
+    parts: tuple[list[str], list[str]] = ([], [])
+    for timed, name in zip(program.steps, names, strict=True):
+        if timed.segment == segment:
+            operator = program.lowered[segment][timed.operator_index].operator
+            late = id(operator) in answer
+            if parts[1] and not late:
+                raise VerificationError(f"{name} is planned behind the decision that needs it")
+            parts[late].append(name)
+    return parts
+
+
+def _class_count(program: Program, segment: int) -> int:
     """Leading values of the exit output that are class scores (a confidence may follow them)."""
     return min(program.graphs[segment].outputs[0].size, program.graphs[-1].outputs[0].size)
 
 
-def _emit_decision_arrays(w: _Writer, segment: int):
-    """Write the constant tables of an exit's policy; returns its C expression by units."""
-    if segment >= len(w.info.policies) or w.info.policies[segment] is None:
-        return lambda units: "0 /* no exit policy: always go on */"
-    call = w.info.policies[segment]
+def _emit_decision_arrays(w: _Writer, program: Program, plan: MemoryPlan, segment: int) -> str:
+    """Write the constant tables of an exit's decision; returns its C expression."""
+    if segment == len(program.graphs) - 1:
+        return "1"
+    decision = w.info.decisions[segment]
+    call = decision.call
+    if call is None:
+        return "0 /* no exit policy: always go on */"
     arrays = [
         w.array(Blob(ctype, np.array(values)), f"{w.info.prefix}_exit_{segment}_{key}")
         for key, (ctype, values) in call.arrays.items()
     ]
-    scalars = [_c_int(v) for v in call.scalars]
-    return lambda units: f"{call.function}({', '.join(['output', str(units), *arrays, *scalars])})"
+    reads = f"AT({plan.offset_of(program, decision.reads)})"
+    arguments = [reads, str(decision.reads.size), *arrays, *map(_c_int, call.scalars)]
+    return f"{call.function}({', '.join(arguments)})"
 
 
 def _emit_entry_points(w: _Writer, program: Program, plan: MemoryPlan) -> None:
@@ -264,15 +291,17 @@ def _emit_entry_points(w: _Writer, program: Program, plan: MemoryPlan) -> None:
     n = len(program.graphs)
     first, final = program.graphs[0].inputs[0], program.graphs[-1].outputs[0]
     arena = w.info.arena_symbol or f"{p}_arena"
+    # With two callers, the code shall be in flash once.
+    static = "static" if n == 1 else "static __attribute__((noinline))"
     w.put(f"static uint32_t {p}_next; /* the segment that may run next */")
     w.put()
     w.put(f"int8_t *{p}_input(void) {{")
     w.put(f"  return AT({plan.offset_of(program, first)});")
     w.put("}")
     w.put()
-    w.put(f"int {p}_segment(uint32_t k, const int8_t *input, trecx_result *result) {{")
-    w.put("  if (result == NULL || (k == 0 && input == NULL)) return TRECX_ERR_ARGUMENT;")
-    w.put(f"  if (k >= {n}) return TRECX_ERR_ARGUMENT;")
+    w.put("/* Segment k up to its decision: 1 to stop, 0 to go on, or a negative error. */")
+    w.put(f"{static} int {p}_decide(uint32_t k, const int8_t *input) {{")
+    w.put(f"  if (k >= {n} || (k == 0 && input == NULL)) return TRECX_ERR_ARGUMENT;")
     w.put(f"  if (k != 0 && k != {p}_next) return TRECX_ERR_ORDER;")
     if w.info.arena_symbol:
         owner = f"{w.info.arena_symbol}_owner"
@@ -282,22 +311,36 @@ def _emit_entry_points(w: _Writer, program: Program, plan: MemoryPlan) -> None:
     w.put("  switch (k) {")
     w.put("    case 0:")
     w.put(f"      if (input != {p}_input()) memcpy({p}_input(), input, {first.nbytes});")
-    w.put(f"      return {p}_run_0(result);")
+    w.put(f"      return {p}_decide_0();")
     for k in range(1, n):
         w.put(f"    case {k}:")
-        w.put(f"      return {p}_run_{k}(result);")
+        w.put(f"      return {p}_decide_{k}();")
     w.put("    default:")
     w.put("      return TRECX_ERR_ARGUMENT;")
     w.put("  }")
     w.put("}")
     w.put()
-    w.put(f"int {p}_invoke(const int8_t *input, trecx_result *result) {{")
-    w.put(f"  for (uint32_t k = 0; k < {n}; k++) {{")
-    w.put(f"    const int stop = {p}_segment(k, input, result);")
-    w.put("    if (stop < 0) return stop;")
-    w.put("    if (stop > 0) break;")
+    w.put("/* The result of segment k, which has just decided. */")
+    w.put(f"{static} void {p}_answer(uint32_t k, trecx_result *result) {{")
+    w.put("  switch (k) {")
+    for k in range(n):
+        w.put(f"    case {k}:")
+        w.put(f"      {p}_answer_{k}(result);")
+        w.put("      break;")
+    w.put("    default:")
+    w.put("      break;")
     w.put("  }")
-    w.put("  return TRECX_OK;")
+    w.put("}")
+    w.put()
+    w.put(f"int {p}_segment(uint32_t k, const int8_t *input, trecx_result *result) {{")
+    w.put("  if (result == NULL) return TRECX_ERR_ARGUMENT;")
+    w.put(f"  const int stop = {p}_decide(k, input);")
+    w.put(f"  if (stop >= 0) {p}_answer(k, result);")
+    w.put("  return stop;")
+    w.put("}")
+    w.put()
+    w.put(f"int {p}_invoke(const int8_t *input, trecx_result *result) {{")
+    w.lines.extend(_invoke_exit_free(p) if n == 1 else _invoke_chain(p, n))
     w.put("}")
     w.put()
     if n == 2:
@@ -322,6 +365,28 @@ def _emit_entry_points(w: _Writer, program: Program, plan: MemoryPlan) -> None:
     w.put(f"    .invoke = {p}_invoke,")
     w.put(f"    .run_segment = {p}_segment,")
     w.put("};")
+
+
+def _invoke_exit_free(p: str) -> list[str]:
+    return [
+        f"  const int stop = {p}_segment(0, input, result);",
+        "  return stop < 0 ? stop : TRECX_OK;",
+    ]
+
+
+def _invoke_chain(p: str, segments: int) -> list[str]:
+    return [
+        "  if (result == NULL) return TRECX_ERR_ARGUMENT;",
+        f"  for (uint32_t k = 0; k < {segments}; k++) {{",
+        f"    const int stop = {p}_decide(k, input);",
+        "    if (stop < 0) return stop;",
+        "    if (stop > 0) {",
+        f"      {p}_answer(k, result);",
+        "      break;",
+        "    }",
+        "  }",
+        "  return TRECX_OK;",
+    ]
 
 
 def _dims(shape) -> str:

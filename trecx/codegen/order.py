@@ -15,14 +15,17 @@ MAX_STATES = 20_000
 _Reached = tuple[int, int, tuple[int, ...]]  # peak, sum of squares, order
 
 
-def order_for_memory(graph: Graph, lowered: list[Lowered], views: Views) -> list[int]:
+def order_for_memory(
+    graph: Graph, lowered: list[Lowered], views: Views, last: frozenset[int] = frozenset()
+) -> list[int]:
     """Positions of `graph.operators` in the order in which they should run.
 
+    last: ids of operators that run after all others, none of which may need them.
     The peak counts live activations, the step's scratch and its output, less the overlap that its
     kernel allows. Of orders with the same peak the one with the smaller sum of squared working sets
     is taken, then the one closest to the file's.
     """
-    model = _Sizes(graph, lowered, views)
+    model = _Sizes(graph, lowered, views, last)
     n = len(graph.operators)
     layer: dict[int, _Reached] = {0: (0, 0, ())}
     for _ in range(n):
@@ -37,7 +40,7 @@ def order_for_memory(graph: Graph, lowered: list[Lowered], views: Views) -> list
                 if reached not in following or entry < following[reached]:
                     following[reached] = entry
         if len(following) > MAX_STATES:
-            return list(range(n))
+            return sorted(range(n), key=lambda i: id(graph.operators[i]) in last)
         layer = following
     (_, _, order) = layer[(1 << n) - 1]
     return list(order)
@@ -49,7 +52,7 @@ class _Sizes:
     A concatenation is counted as a copy here, even where its inputs are views of its output.
     """
 
-    def __init__(self, graph: Graph, lowered: list[Lowered], views: Views):
+    def __init__(self, graph: Graph, lowered: list[Lowered], views: Views, last: frozenset[int]):
         self.graph, self.lowered = graph, lowered
         self.moves_nothing = {
             id(op)
@@ -78,6 +81,11 @@ class _Sizes:
         producer = {id(t): 1 << i for i, op in enumerate(graph.operators) for t in op.outputs}
         self.needs = [
             sum({producer.get(id(t), 0) for t in op.activation_inputs}) for op in graph.operators
+        ]
+        first = sum(1 << i for i, op in enumerate(graph.operators) if id(op) not in last)
+        self.needs = [
+            needs | first if id(op) in last else needs
+            for needs, op in zip(self.needs, graph.operators, strict=True)
         ]
 
     def _storage(self, tensor: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ class StepTime:
 
     part: "backbone", "exit head", "exit assistance", "exit decision" or "other".
     instructions: executed in one inference, exact. cycles: from the core's cycle model, estimated.
+    only_when_taken: whether it runs only in inferences that end at its segment.
     """
 
     segment: int
@@ -24,6 +25,11 @@ class StepTime:
     instructions: int
     macs: int = 0
     cycles: int | None = None
+    only_when_taken: bool = False
+
+    def runs_until(self, segment: int) -> bool:
+        """Whether it is part of an inference that ends at `segment`."""
+        return self.segment == segment if self.only_when_taken else self.segment <= segment
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class LatencyReport:
     def paths(self) -> tuple[int, ...]:
         """Instructions of an inference that stops at segment k."""
         return tuple(
-            sum(s.instructions for s in self.steps if s.segment <= k) for k in range(self.segments)
+            sum(s.instructions for s in self.steps if s.runs_until(k)) for k in range(self.segments)
         )
 
     @property

@@ -32,7 +32,7 @@ class PlannedBuffer:
 class MemoryReport:
     """One arena for the whole chain.
 
-    steps: name of each step in order. boundaries: for each exit, the first step after its decision.
+    steps: name of each step in order. boundaries: for each exit, the first step of what follows it.
     handoff_bytes: what stays alive across each exit decision. lower_bound: no plan can be smaller.
     weights: bytes of weights of each segment in flash, optional.
     """

@@ -12,8 +12,10 @@ from trecx.codegen.compiler import (
     write_libraries,
     write_library,
 )
+from trecx.codegen.decision import ExitDecision
 from trecx.codegen.emitter import c_identifier
 from trecx.codegen.lowering import Isa, LoweringOptions, Optimize
+from trecx.ir.graph import Graph
 from trecx.reports.document import Document, Facts, Table, count, kib
 from trecx.stages.chain import Chain, load_chain
 from trecx.targets.boards import load_board
@@ -48,16 +50,60 @@ class CompileSummary:
         facts = (
             ("C files", self.out),
             ("constants in flash", kib(model.weight_bytes)),
+            *_widened(model),
             ("arena", f"{count(plan.arena_bytes)} bytes (lower bound {count(plan.lower_bound)})"),
             *(
                 (f"hand-off at exit {k + 1}", f"{count(size)} bytes")
                 for k, size in enumerate(plan.handoff_bytes)
             ),
+            *(
+                (f"decision of exit {k + 1}", _decision(graph, decision))
+                for k, (graph, decision) in enumerate(
+                    zip(model.program.graphs, model.info.decisions, strict=False)
+                )
+            ),
+            *_fallbacks(model),
         )
         return Document(
             f"{model.prefix} for {self.target}, --optimize {model.options.optimize.value}",
             (Table(columns, rows, frozenset({3, 4})), Facts(facts)),
         )
+
+
+def _widened(model: CompiledModel) -> list[tuple[str, str]]:
+    """What widened or transformed weights cost in flash, and what they save."""
+    flash = instructions = 0
+    for low in (low for segment in model.program.lowered for low in segment):
+        narrow = [c for c in low.candidates if c.steps is not None and not c.widened]
+        if low.chosen.widened and narrow:
+            instead = min(narrow, key=lambda c: c.instructions)
+            flash += low.chosen.flash_bytes - instead.flash_bytes
+            instructions += instead.instructions - low.chosen.instructions
+    if not flash:
+        return []
+    return [("of them for speed", f"{kib(flash)}, for {count(instructions)} fewer instructions")]
+
+
+def _fallbacks(model: CompiledModel) -> list[tuple[str, str]]:
+    """A line for each operator that no kernel of the target's family takes, with the reasons."""
+    isa, rows = model.options.isa, []
+    for low in (low for segment in model.program.lowered for low in segment):
+        own = [c for c in low.candidates if c.isa is isa]
+        if low.chosen.isa is isa or any(c.steps is not None for c in own):
+            continue
+        reasons = "; ".join(f"{c.scheme}: {c.rejected}" for c in own) or "no other for it"
+        operator = f"{low.operator.kind} {low.operator.output.label}"
+        rows.append(("reference kernel", f"{operator} ({reasons})"))
+    return rows
+
+
+def _decision(graph: Graph, decision: ExitDecision) -> str:
+    if decision.reads is None:
+        return "none: always go on"
+    if decision.fallback is not None:
+        return f"on the exit's output: {decision.fallback}"
+    later = ", ".join(op.kind for op in graph.operators if id(op) in decision.answer)
+    return f"on {decision.reads.label}; only where it is taken: {later}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,16 +154,12 @@ def compile_for(
     """Compile a loaded chain for a board's instruction set; see `trecx.codegen.compile_chain`."""
     board = load_board(target)
     options = LoweringOptions(Isa(board.isa), Optimize(optimize), flash_budget)
-    calls = tuple(
-        policy.device_call(graph.outputs[0].size)
-        for policy, graph in zip(chain.policies, chain.graphs, strict=False)
-    )
     return compile_chain(
         chain.graphs,
         prefix or c_identifier(chain.name),
         digest=chain.digest,
         options=options,
-        policies=calls,
+        policies=chain.policies,
         arena_symbol=arena_symbol,
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trecx.codegen.compiler import CompiledModel
 from trecx.errors import InputError
+from trecx.ir.graph import Operator
 from trecx.ir.ops import macs
 from trecx.reports.latency import LatencyReport, StepTime
 from trecx.reports.profile import BoardTime, Bounds, Profiled, ProfileReport, Share
@@ -184,9 +185,14 @@ def _steps(found: Measured) -> tuple[StepTime, ...]:
                 round(row.instructions / path.inferences),
                 macs(low.operator) if first else 0,
                 cycles.get((path.path, row.name)),
+                _only_when_taken(model, timed.segment, low.operator),
             )
         )
     return (*steps, *_between(found, cycles))
+
+
+def _only_when_taken(model: CompiledModel, segment: int, op: Operator) -> bool:
+    return any(id(op) in d.answer for d in model.info.decisions[segment : segment + 1])
 
 
 def _deepest(paths: list[PathProfile]) -> dict[int, tuple[PathProfile, LayerProfile]]:
@@ -205,9 +211,10 @@ def _between(found: Measured, cycles: dict) -> list[StepTime]:
     row = next((row for row in path.layers if row.layer is None), None)
     if row is None:
         return []
-    functions = {policy.function for policy in found.model.info.policies if policy is not None}
+    decided = found.model.info.decisions
+    functions = {decision.call.function for decision in decided if decision.call is not None}
     decisions = sum(n for name, n in row.functions.items() if name.split(".")[0] in functions)
-    exits = max(1, min(path.path + 1, len(found.model.info.policies)))
+    exits = max(1, min(path.path + 1, len(decided)))
     steps = [
         StepTime(k, f"exit {k + 1}", "", "", DECISION, round(decisions / exits / path.inferences))
         for k in range(exits if decisions else 0)

@@ -21,7 +21,7 @@ from trecx.targets.boards import load_board
 from trecx.targets.build import Firmware, build_firmware
 from trecx.targets.deploy_path import deploy_path
 from trecx.targets.qemu import require_qemu
-from trecx.targets.toolchain import compiler_for
+from trecx.targets.toolchain import compiler_for, require_extension
 
 HOST_TFLITE = "host-tflite"
 ORACLES = {
@@ -60,7 +60,7 @@ class Expected:
 def require_tools(target: str) -> None:
     """ToolMissingError without the compiler or the emulator for a target; said before long work."""
     board = load_board(target)
-    compiler_for(board.core)
+    require_extension(compiler_for(board.core), board.isa, tuple(board.flags))
     if not board.is_host:
         require_qemu()
 

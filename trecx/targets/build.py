@@ -18,7 +18,12 @@ from trecx.targets.boards import Board, load_board
 from trecx.targets.cache import cache_folder, prune, touch
 from trecx.targets.deploy_path import deploy_path
 from trecx.targets.elf import ElfImage, Section, read_elf
-from trecx.targets.toolchain import compiler_for, find_tool, tool_version
+from trecx.targets.toolchain import (
+    compiler_for,
+    find_tool,
+    require_extension,
+    tool_version,
+)
 
 OPTIMIZE_LEVELS = ("Os", "O1", "O2", "O3")
 
@@ -133,6 +138,7 @@ def build_firmware(
         raise InputError(f"sanitizers run on the host only; got board {board.name!r}")
     name = _app_sources(app)[0].stem
     compiler = compiler_for(board.core)
+    require_extension(compiler, board.isa, tuple(board.flags))
 
     definitions = {**({"TRECX_MODEL": model} if model else {}), **(defines or {})}
     common = [

@@ -20,6 +20,12 @@ DEBIAN_PACKAGE = {
     "addr2line": "binutils",
 }
 
+# Kernel family -> extension of the instruction set, and the macro by which compilers offer it.
+EXTENSIONS = {
+    "dsp": ("DSP extension", "__ARM_FEATURE_DSP"),
+    "mve": ("Helium extension (MVE)", "__ARM_FEATURE_MVE"),
+}
+
 
 @cache
 def find_tool(name: str) -> str:
@@ -72,3 +78,24 @@ def compiler_for(core: str) -> str:
         return find_tool("gcc")
     require_newlib()
     return find_tool("arm-none-eabi-gcc")
+
+
+@cache
+def require_extension(compiler: str, isa: str, flags: tuple[str, ...]) -> None:
+    """Raise ToolMissingError when a compiler with a board's flags lacks what its kernels need.
+
+    isa: kernel family of the board.
+    """
+    if isa not in EXTENSIONS:
+        return
+    extension, macro = EXTENSIONS[isa]
+    command = [compiler, *flags, "-dM", "-E", "-x", "c", "/dev/null"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode == 0 and f"#define {macro} " in done.stdout:
+        return
+    said = done.stderr.strip().splitlines()
+    raise ToolMissingError(
+        f"{compiler} ({tool_version(compiler)}) does not compile for the {extension} with "
+        f"{' '.join(flags)}{f': {said[0]}' if said else ''}; install a newer "
+        f"{DEBIAN_PACKAGE['arm-none-eabi-gcc'].split()[0]}, 10 or later"
+    )

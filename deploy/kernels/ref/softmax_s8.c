@@ -48,18 +48,20 @@ static void softmax_row(const trecx_softmax_s8_params *p, const int8_t *input, i
   }
   int32_t sum = 0; /* Q12.19 */
   for (int32_t i = 0; i < p->depth; i++) {
-    sum += trecx_rounding_shift_right(exp_of(p, largest - input[i]), SUM_INTEGER_BITS);
+    sum += trecx_softmax_s8_addend(exp_of(p, largest - input[i]));
   }
   /* sum = (1 + fraction) * 2^bits */
   const int32_t zeros = leading_zeros((uint32_t)sum);
   const int32_t fraction = (int32_t)(((uint32_t)sum << zeros) - 0x80000000u);
   const int32_t scale = one_over_one_plus(fraction);
-  const int32_t shift = SUM_INTEGER_BITS - zeros + 31 - OUTPUT_BITS;
+  const int32_t exact_shift = SUM_INTEGER_BITS - zeros + 31 - OUTPUT_BITS;
+  /* Beyond 31 bits every output is below half a step. */
+  const int32_t shift = exact_shift > 31 ? 31 : exact_shift;
+  const uint32_t half = exact_shift > 31 ? 0 : 1u << (shift - 1);
   for (int32_t i = 0; i < p->depth; i++) {
     const int32_t q = trecx_rounding_doubling_high_mul(scale, exp_of(p, largest - input[i]));
-    /* Beyond 31 bits every output is below half a step. */
-    const int32_t rounded = shift > 31 ? 0 : trecx_rounding_shift_right(q, shift);
-    output[i] = (int8_t)trecx_clamp(rounded + INT8_MIN, INT8_MIN, INT8_MAX);
+    const int32_t rounded = (int32_t)(((uint32_t)q + half) >> shift); /* q is not negative */
+    output[i] = (int8_t)(rounded + INT8_MIN > INT8_MAX ? INT8_MAX : rounded + INT8_MIN);
   }
 }
 

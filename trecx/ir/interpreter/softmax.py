@@ -25,8 +25,17 @@ def softmax(op: Operator, x) -> np.ndarray:
     table[: len(exponentials)] = exponentials
     wide = x.astype(np.int64)
     exps = table[wide.max(axis=-1, keepdims=True) - wide]
-    total = rounding_divide_by_pot(exps, SOFTMAX_SUM_INTEGER_BITS).sum(axis=-1, keepdims=True)
+    return probabilities(exps, addends(exps).sum(axis=-1, keepdims=True))
+
+
+def addends(exponentials) -> np.ndarray:
+    """Exponentials in Q0.31 as they are summed: int64 in Q12.19."""
+    return rounding_divide_by_pot(exponentials, SOFTMAX_SUM_INTEGER_BITS)
+
+
+def probabilities(exponentials, total) -> np.ndarray:
+    """int8 outputs for exponentials in Q0.31 and their sum in Q12.19, broadcast together."""
     scale, bits = reciprocal(total, SOFTMAX_SUM_INTEGER_BITS)
-    scaled = saturating_rounding_doubling_high_mul(scale, exps)
+    scaled = saturating_rounding_doubling_high_mul(scale, exponentials)
     y = rounding_divide_by_pot(scaled, bits + 31 - OUTPUT_BITS) + INT8_MIN
     return np.clip(y, INT8_MIN, INT8_MAX).astype(np.int8)

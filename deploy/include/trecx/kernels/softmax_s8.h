@@ -12,6 +12,11 @@ typedef struct {
   const int32_t *exp_table;
 } trecx_softmax_s8_params;
 
+/* An exponential, Q0.31 and not negative, as it is summed: Q12.19, rounded to nearest. */
+static inline int32_t trecx_softmax_s8_addend(int32_t exponential) {
+  return (int32_t)(((uint32_t)exponential + (1u << 11)) >> 12);
+}
+
 /* output may be the input. scratch: not used, may be NULL. */
 void trecx_softmax_s8(const trecx_softmax_s8_params *params, const int8_t *input, int8_t *output,
                       void *scratch);
