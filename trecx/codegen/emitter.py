@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trecx import __version__
-from trecx.codegen.lowering import Blob
+from trecx.codegen.lowering import Blob, Isa
 from trecx.codegen.planner import ALIGNMENT, MemoryPlan
 from trecx.codegen.program import Program, TimedStep
 from trecx.errors import InputError
 
 _LINE = 96
+WIDE_ARGMAX = 64  # values of an output
 # PREFIX.h must not hide a header that the generated code includes, nor PREFIX_model a type.
 _RESERVED = {"trecx", "stddef", "stdint", "string"}
 
@@ -33,6 +34,7 @@ class ModelInfo:
     options: str
     policies: tuple = ()
     arena_symbol: str | None = None
+    isa: Isa = Isa.REF
 
 
 @dataclass
@@ -144,7 +146,10 @@ def emit_source(program: Program, plan: MemoryPlan, info: ModelInfo) -> str:
     w.put("#include <string.h>")
     w.put()
     w.put('#include "trecx/exit_policy.h"')
-    for header in sorted({t.step.header for t in program.steps}):
+    headers = {t.step.header for t in program.steps}
+    if wide_argmax(program, info.isa):
+        headers.add("argmax_s8_mve.h")
+    for header in sorted(headers):
         w.put(f'#include "trecx/kernels/{header}"')
     w.put()
     _emit_arena(w, plan)
@@ -232,8 +237,8 @@ def _emit_segments(w: _Writer, program: Program, plan: MemoryPlan, names: list[s
             if timed.segment == k:
                 w.put(f"  {name}();")
         w.put(f"  const int8_t *const output = AT({plan.offset_of(program, exit_output)});")
-        classes = _class_count(w, program, k)
-        w.put(f"  result->class_index = trecx_argmax_s8(output, {classes});")
+        classes = _class_count(program, k)
+        w.put(f"  result->class_index = {_argmax(w, classes)}(output, {classes});")
         w.put(f"  result->exit_index = {k};")
         w.put("  result->output = output;")
         w.put(f"  return {decision(exit_output.size) if decision else 1};")
@@ -241,7 +246,19 @@ def _emit_segments(w: _Writer, program: Program, plan: MemoryPlan, names: list[s
         w.put()
 
 
-def _class_count(w: _Writer, program: Program, segment: int) -> int:
+def wide_argmax(program: Program, isa: Isa) -> bool:
+    """Whether an output has so many values that Helium's argmax pays (mve/argmax_s8.c)."""
+    counts = [_class_count(program, k) for k in range(len(program.graphs))]
+    return isa is Isa.MVE and max(counts) >= WIDE_ARGMAX
+
+
+def _argmax(w: _Writer, classes: int) -> str:
+    """The function that finds the largest of that many values."""
+    wide = w.info.isa is Isa.MVE and classes >= WIDE_ARGMAX
+    return "trecx_argmax_s8_mve" if wide else "trecx_argmax_s8"
+
+
+def _class_count(program: Program, segment: int) -> int:
     """Leading values of the exit output that are class scores (a confidence may follow them)."""
     return min(program.graphs[segment].outputs[0].size, program.graphs[-1].outputs[0].size)
 
