@@ -27,7 +27,7 @@ def test_class_of_a_wide_output(units, tmp_path):
         model="wide_model",
         include_dirs=[library],
     )
-    x = rng.integers(-128, 128, (30, *graph.inputs[0].shape[1:]), np.int8)
+    x = rng.integers(-128, 128, (200, *graph.inputs[0].shape[1:]), np.int8)
     result = run_batch(firmware, load_board("mps3-an547"), x, jobs=1)
     assert np.array_equal(result.class_index, result.outputs.argmax(1))
     top = result.outputs.max(1, keepdims=True)
