@@ -9,6 +9,7 @@
 
 #include "trecx/kernels/conv2d_s8_mve.h"
 #include "trecx/mve_arith.h"
+#include "trecx/mve_memory.h"
 #include "trecx/mve_product.h"
 
 /* Blocks of four, of three, and an even number of blocks of four with few channels. */
@@ -119,7 +120,7 @@ static void stage_pixels(staging *s, int32_t count) {
   int32_t i = 0;
   if (dense) {
     if (p->chunks == 2) {
-      trecx_mve_copy(s->patches, pixel, count * 32);
+      trecx_mve_move(s->patches, pixel, count * 32);
       i = count;
     } else {
       stage_whole_blocks(s, pixel);
@@ -148,7 +149,7 @@ static void read_line(const staging *s, int8_t *line, int32_t y) {
   const int32_t bytes = p->input_width * p->input_channels;
   line += p->pad_left * p->input_channels;
   if (y >= 0 && y < p->input_height) {
-    trecx_mve_copy(line, s->input + y * bytes, bytes);
+    trecx_mve_move(line, s->input + y * bytes, bytes);
   } else {
     trecx_mve_fill(line, p->input_zero_point, bytes);
   }
@@ -162,10 +163,10 @@ static void read_lines(const staging *s) {
   int32_t kept = s->line_count - s->p->stride_height;
   if (s->y == 0) {
     kept = 0;
-    trecx_mve_fill(s->lines, s->p->input_zero_point, s->line_count * line_bytes);
+    trecx_mve_set(s->lines, s->p->input_zero_point, s->line_count * line_bytes);
   }
   if (kept < 0) kept = 0;
-  trecx_mve_copy(s->lines, s->lines + (s->line_count - kept) * line_bytes, kept * line_bytes);
+  trecx_mve_move(s->lines, s->lines + (s->line_count - kept) * line_bytes, kept * line_bytes);
   for (int32_t j = kept; j < s->line_count; j++) {
     read_line(s, s->lines + j * line_bytes, top + j);
   }

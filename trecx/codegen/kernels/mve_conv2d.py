@@ -94,7 +94,7 @@ class MveConv2D3x3(MveChoice):
         return [
             Step(
                 kernel=self._kernel(op),
-                sources=("mve/conv2d_s8_3x3.c",),
+                sources=("mve/conv2d_s8_3x3.c", "mve/memory.c"),
                 header="conv2d_s8_mve.h",
                 params_type="trecx_conv2d_s8_mve_3x3_params",
                 params=params,
@@ -216,7 +216,7 @@ class MveConv2DPatch(MveChoice):
         return [
             Step(
                 kernel=self._kernel(op, chunks),
-                sources=("mve/conv2d_s8_patch.c", "mve/product_s8.c"),
+                sources=("mve/conv2d_s8_patch.c", "mve/product_s8.c", "mve/memory.c"),
                 header="conv2d_s8_mve.h",
                 params_type="trecx_conv2d_s8_mve_patch_params",
                 params=params,
