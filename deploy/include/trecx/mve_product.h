@@ -37,7 +37,8 @@ void trecx_mve_multiply(trecx_mve_product *work);
 /* `short_blocks` blocks of three. */
 void trecx_mve_multiply_short(trecx_mve_product *work);
 
-/* Two chunks. _relu: no correction of ties; by_two: an even number of blocks, up to 36 channels. */
+/* Two chunks. _relu: no correction of ties; by_two: an even number of blocks, up to 36 channels,
+ * zero_point = -128. */
 void trecx_mve_multiply_narrow(trecx_mve_product *work);
 void trecx_mve_multiply_narrow_relu(trecx_mve_product *work);
 void trecx_mve_multiply_narrow_by_two_relu(trecx_mve_product *work);

@@ -41,7 +41,7 @@ typedef struct {
   const uint16_t *output_places; /* of the blocks of one band */
   int32_t blocks;                /* of a band */
   int32_t column_blocks;         /* of a band; stride 1 */
-  int32_t band_bytes; /* in the output */
+  int32_t band_bytes;            /* in the output */
   int32_t zero_point;
   uint16_t pixel_offsets[8]; /* of eight neighbouring input pixels */
   plane planes[2];

@@ -215,7 +215,8 @@
         : TRECX_MVE_CLOBBERS);                                                            \
   }
 
-/* The same for an even number of blocks and at most 36 output channels: two blocks, one store. */
+/* The same for an even number of blocks, at most 36 output channels and a zero point of -128: two
+ * blocks, one store. Results are limited to 0 to 255 before the zero point is added. */
 #define NARROW_PRODUCT_BY_TWO(name)                                                       \
   void name(trecx_mve_product *work) {                             \
     register trecx_mve_product *r9 __asm__("r9") = work;                                            \
@@ -227,16 +228,15 @@
         "20: \n"                                                                          \
         RESIDENT_BLOCK                                                                    \
         TRECX_MVE_TO_VECTORS("q6", "q5")                                                  \
-        "ldm r9, {r0, r2, r4, r6, r8, r10, r12} \n"                                       \
+        "ldm r9, {r0, r2, r4, r6, r8, r10} \n"                                            \
         TRECX_MVE_SCALE("q6", "q5")                                                       \
-        "vqadd.s16 q6, q6, r12 \n"                                                        \
         RESIDENT_BLOCK                                                                    \
         TRECX_MVE_TO_VECTORS("q4", "q5")                                                  \
         "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                   \
         TRECX_MVE_SCALE("q4", "q5")                                                       \
-        "vqadd.s16 q4, q4, r12 \n"                                                        \
-        "vqmovnb.s16 q6, q6 \n"                                                           \
-        "vqmovnt.s16 q6, q4 \n"                                                           \
+        "vqmovunb.s16 q6, q6 \n"                                                          \
+        "vqmovunt.s16 q6, q4 \n"                                                          \
+        "vadd.i8 q6, q6, r12 \n"                                                          \
         "vstrb.8 q6, [r5, q7] \n"                                                         \
         "add r5, r5, lr, lsl #1 \n"                                                       \
         "subs r7, r7, #2 \n"                                                              \
