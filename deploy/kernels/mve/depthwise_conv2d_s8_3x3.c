@@ -309,18 +309,25 @@ typedef struct {
   const int8_t **patch; /* to be written next */
   uint16_t *place;      /* of the block */
   uint32_t count;       /* units of the band so far */
+  uint32_t first;       /* where the block's first square goes */
 } table;
 
-/* Numbers behind the patch: offsets of the unit's pixels in the output. */
-static inline void add_square(table *t, const int8_t *patch, uint32_t top_left, uint32_t top_right,
-                              uint32_t bottom_left, uint32_t bottom_right) {
-  uint16_t *place = t->place + (t->count & 1);
+/* Two 16-bit numbers in a word. */
+static inline uint32_t both(uint32_t low, uint32_t high) {
+  return low | high << 16;
+}
+
+/* at: where the top left pixel goes in the output; pixels: places of the four pixels from there,
+ * each for both squares of a block. */
+static inline void add_square(table *t, const int8_t *patch, uint32_t at, uint16x8_t pixels) {
   *t->patch++ = patch;
-  place[0] = (uint16_t)top_left;
-  place[2] = (uint16_t)top_right;
-  place[4] = (uint16_t)bottom_left;
-  place[6] = (uint16_t)bottom_right;
-  if (t->count++ & 1) t->place += 8;
+  if (t->count++ & 1) {
+    const uint16x8_t squares = vreinterpretq_u16_u32(vdupq_n_u32(both(t->first, at)));
+    vst1q_u16(t->place, vaddq_u16(squares, pixels));
+    t->place += 8;
+  } else {
+    t->first = at;
+  }
 }
 
 static inline void add_pair(table *t, const int8_t *patch, uint32_t first, uint32_t second) {
@@ -333,24 +340,28 @@ static inline void add_pair(table *t, const int8_t *patch, uint32_t first, uint3
 
 /* Stride 1: two rows at a time; of an odd number the last two overlap the others. The last unit is
  * repeated to fill a block. */
-static void add_squares(table *t, const trecx_depthwise_conv2d_s8_mve_3x3_params *p,
-                        const int8_t *plane) {
-  const int32_t rows = p->band_rows, width = p->output_width, even_width = width & ~1;
+static table add_squares(table t, const trecx_depthwise_conv2d_s8_mve_3x3_params *p,
+                         const int8_t *plane) {
+  const int32_t rows = p->band_rows, width = p->output_width, squares = width / 2;
   const uint32_t pixel = (uint32_t)p->channels, row = (uint32_t)width * pixel;
+  uint32x4_t pixels = vdupq_n_u32(0);
+  pixels = vsetq_lane_u32(both(pixel, pixel), pixels, 1);
+  pixels = vsetq_lane_u32(both(row, row), pixels, 2);
+  pixels = vsetq_lane_u32(both(row + pixel, row + pixel), pixels, 3);
   for (int32_t i = 0; i < rows; i += 2) {
     const int32_t y = i < rows - 2 ? i : rows - 2;
     const int8_t *patch = plane + y * p->plane_width;
     uint32_t at = (uint32_t)y * row;
-    for (int32_t x = 0; x < even_width; x += 2) {
-      add_square(t, patch, at, at + pixel, at + row, at + row + pixel);
+    for (int32_t left = squares; left > 0; left--) {
+      add_square(&t, patch, at, vreinterpretq_u16_u32(pixels));
       patch += 2;
       at += 2 * pixel;
     }
-    if (i >= rows - 2 && t->count & 1) {
-      at -= 2 * pixel;
-      add_square(t, patch - 2, at, at + pixel, at + row, at + row + pixel);
+    if (i >= rows - 2 && t.count & 1) {
+      add_square(&t, patch - 2, at - 2 * pixel, vreinterpretq_u16_u32(pixels));
     }
   }
+  return t;
 }
 
 /* Stride 1: the last column of an odd width, likewise. */
@@ -416,19 +427,37 @@ static void set_input_places(const trecx_depthwise_conv2d_s8_mve_3x3_params *p, 
   }
 }
 
-/* Offsets of what one gather fetches: stride 1, pairs of values of a 4x4 patch, as 16-bit numbers;
- * stride 2, single values, as 8-bit numbers. */
-static void set_patch_offsets(plane *target, int32_t width, int32_t stride, int32_t start) {
-  uint16_t *pairs = (uint16_t *)(void *)target->patch_offsets;
+/* Offsets of what one gather fetches from a plane `width` wide. Stride 1: pairs of values of a 4x4
+ * patch, as 16-bit numbers; stride 2: single values, as 8-bit numbers. */
+static inline uint8x16_t patch_offsets(int32_t width, int32_t stride) {
   if (stride == 1) {
-    for (int32_t i = 0; i < 8; i++) pairs[i] = (uint16_t)(start + (i >> 1) * width + 2 * (i & 1));
-    return;
+    const uint16x8_t i = vidupq_n_u16(0, 1);
+    const uint16x8_t columns = vshlq_n_u16(vandq_u16(i, vdupq_n_u16(1)), 1);
+    const uint16x8_t rows = vmulq_n_u16(vshrq_n_u16(i, 1), (uint16_t)width);
+    return vreinterpretq_u8_u16(vaddq_u16(rows, columns));
   }
-  for (int32_t i = 0; i < 12; i++) {
-    target->patch_offsets[i] = (uint8_t)((i >> 2) * width + (i & 3));
+  const uint8x16_t i = vidupq_n_u8(0, 1);
+  const uint8x16_t columns = vandq_u8(i, vdupq_n_u8(3));
+  const uint8x16_t offsets = vmlaq_n_u8(columns, vshrq_n_u8(i, 2), (uint8_t)width);
+  /* The last four: column 4 of the three rows, and the first value. */
+  const uint32_t fifths = 0x00040404u + ((uint32_t)width << 8) + ((uint32_t)width << 17);
+  return vreinterpretq_u8_u32(vsetq_lane_u32(fifths, vreinterpretq_u32_u8(offsets), 3));
+}
+
+/* Both planes; at stride 1 they share their patches, and the offsets differ. */
+static inline void set_planes(plane planes[2], const int8_t *const *patches, int32_t units,
+                              int32_t plane_bytes, int32_t width, int32_t stride) {
+  const uint8x16_t offsets = patch_offsets(width, stride);
+  planes[0].patches = patches;
+  vst1q_u8(planes[0].patch_offsets, offsets);
+  if (stride == 1) {
+    planes[1].patches = patches;
+    vst1q_u16((uint16_t *)(void *)planes[1].patch_offsets,
+              vaddq_n_u16(vreinterpretq_u16_u8(offsets), (uint16_t)plane_bytes));
+  } else {
+    planes[1].patches = patches + units;
+    vst1q_u8(planes[1].patch_offsets, offsets);
   }
-  for (int32_t i = 0; i < 3; i++) target->patch_offsets[12 + i] = (uint8_t)(i * width + 4);
-  target->patch_offsets[15] = 0;
 }
 
 /* Makes input and output start at the same place, or apart: a channel of the output must not
@@ -460,9 +489,9 @@ static __attribute__((noinline)) void depthwise_3x3(
   const int32_t group_pixels = p->group_rows * p->input_width;
   int8_t *planes = (int8_t *)(input_places + trecx_mve_round_up(group_pixels, 2) + 8);
 
-  table t = {patches, output_places, 0};
+  table t = {patches, output_places, 0, 0};
   if (stride == 1) {
-    add_squares(&t, p, planes);
+    t = add_squares(t, p, planes);
     add_columns(&t, p, planes);
   } else {
     add_pairs(&t, p, planes);
@@ -491,11 +520,8 @@ static __attribute__((noinline)) void depthwise_3x3(
   work->column_blocks = columns / 4;
   work->band_bytes = rows * width * p->channels;
   work->zero_point = p->output_zero_point;
-  for (int32_t i = 0; i < 8; i++) work->pixel_offsets[i] = (uint16_t)(i * p->channels);
-  for (int32_t i = 0; i < 2; i++) {
-    work->planes[i].patches = stride == 1 ? patches : patches + i * units * bands;
-    set_patch_offsets(&work->planes[i], p->plane_width, stride, i * plane_bytes);
-  }
+  vst1q_u16(work->pixel_offsets, vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)p->channels));
+  set_planes(work->planes, patches, units * bands, plane_bytes, p->plane_width, stride);
   run_channels(work);
   trecx_mve_clamp(output, p->output_height * p->output_width * p->channels, p->activation_min,
                   p->activation_max);
