@@ -356,7 +356,6 @@ static void run(trecx_mve_product *work, const staging *s, int32_t first, int8_t
                 void (*multiply_blocks)(trecx_mve_product *)) {
   work->patches = s->patches + first * s->p->chunks * 16;
   work->output = output;
-  work->packed = s->p->packed;
   multiply_blocks(work);
 }
 
@@ -408,6 +407,7 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
 
   work->zero_point = p->output_zero_point;
   work->weight_bytes = 32 * p->chunks;
+  work->packed = p->packed;
   work->packed_end = p->packed + (p->output_channels + 1) / 2 * (work->weight_bytes + 20);
   work->correct_ties = p->activation_min < p->output_zero_point;
   work->streamed = p->chunks - 2;

@@ -92,9 +92,10 @@
   "adr.w r11, " loop " \n"                 \
   "orr r11, r11, #1 \n"
 
-/* The next pair of filters: its first 32 weights to q0 to q3, its requantisation to the work area. */
+/* The pair of filters at r3: its first 32 weights to q0 to q3, its requantisation to the work area.
+ * r3 goes to where the weights end. */
 #define NEXT_PAIR                              \
-  "ldrd r3, r5, [r9, %[packed]] \n"            \
+  "ldr r5, [r9, %[output]] \n"                 \
   "ldrd r1, r7, [r9, %[patches]] \n"           \
   "ldr lr, [r9, %[weight_bytes]] \n"           \
   "vldrw.u32 q0, [r3] \n"                      \
@@ -106,15 +107,14 @@
   "ldrsb r4, [r3, #16] \n"                     \
   "ldrsb r10, [r3, #17] \n"                    \
   "stm r9, {r0, r2, r4, r6, r8, r10} \n"       \
-  "add r0, r3, #20 \n"                         \
   "add r2, r5, #2 \n"                          \
-  "strd r0, r2, [r9, %[packed]] \n"
+  "str r2, [r9, %[output]] \n"
 
-/* Sets the flags: not equal if there is another pair. */
+/* To the next pair. Sets the flags: not equal if there is one. */
 #define PAIR_DONE                          \
-  "ldr r0, [r9, %[packed]] \n"             \
-  "ldr r2, [r9, %[packed_end]] \n"         \
-  "cmp r0, r2 \n"
+  "ldr r0, [r9, %[packed_end]] \n"         \
+  "add r3, r3, #20 \n"                     \
+  "cmp r0, r3 \n"
 
 /* A finished block to vectors; r0 to r10: requantisation, r12: zero point, lr: step to the next. */
 #define BLOCK_DONE                                   \
@@ -143,7 +143,7 @@
 #define FIELDS                                                                          \
   FIELD(offsets), FIELD(short_offsets), FIELD(wide_offsets), FIELD(short_step),         \
   FIELD(short_blocks), FIELD(patches), FIELD(weight_bytes), FIELD(packed),              \
-  FIELD(packed_end), FIELD(streamed), FIELD(correct_ties)
+  FIELD(packed_end), FIELD(streamed), FIELD(correct_ties), FIELD(output)
 
 /* Any number of chunks from 2 on, at least one block. r1: patches; r3: the pair's requantisation,
  * where its weights end; r5: output; r7: blocks left; r9: work; r11: where a block goes on. */
@@ -153,6 +153,7 @@
     __asm__ volatile(                                                                     \
         "push {r7} \n"                                                                    \
         ENTRY(unrolled, "30f", chunk_bytes, "40f")                                        \
+        "ldr r3, [r9, %[packed]] \n"                                                      \
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
         COUNT                                                                             \
@@ -194,6 +195,7 @@
     __asm__ volatile(                                                                     \
         "push {r7} \n"                                                                    \
         "vldrh.u16 q7, [r9, %[offsets]] \n"                                               \
+        "ldr r3, [r9, %[packed]] \n"                                                      \
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
         "20: \n"                                                                          \
@@ -223,6 +225,7 @@
     __asm__ volatile(                                                                     \
         "push {r7} \n"                                                                    \
         "vldrb.u8 q7, [r9, %[wide_offsets]] \n"                                           \
+        "ldr r3, [r9, %[packed]] \n"                                                      \
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
         "20: \n"                                                                          \
