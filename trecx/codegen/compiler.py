@@ -15,6 +15,7 @@ from trecx.codegen.emitter import (
     emit_arena,
     emit_header,
     emit_source,
+    wide_argmax,
 )
 from trecx.codegen.lowering import Blob, Lowered, LoweringOptions, Optimize
 from trecx.codegen.order import order_for_memory
@@ -111,8 +112,11 @@ def compile_chain(
     stamp = f"--isa {options.isa.value} --optimize {options.optimize.value}"
     if options.flash_budget is not None:
         stamp += f" --flash-budget {options.flash_budget}"
-    info = ModelInfo(prefix, digest, stamp, decisions, arena_symbol)
-    sources = sorted({f"kernels/{s}" for t in program.steps for s in t.step.sources})
+    info = ModelInfo(prefix, digest, stamp, decisions, arena_symbol, options.isa)
+    kernels = {s for t in program.steps for s in t.step.sources}
+    if wide_argmax(program, options.isa):
+        kernels.add("mve/argmax_s8.c")
+    sources = sorted(f"kernels/{s}" for s in kernels)
     runtime = RUNTIME_SOURCES + (LOGITS_SOURCES if any(d.on_logits for d in decisions) else ())
     return CompiledModel(
         prefix=prefix,

@@ -9,12 +9,13 @@ import numpy as np
 
 from trecx import __version__
 from trecx.codegen.decision import ExitDecision
-from trecx.codegen.lowering import Blob
+from trecx.codegen.lowering import Blob, Isa
 from trecx.codegen.planner import ALIGNMENT, MemoryPlan
 from trecx.codegen.program import Program, TimedStep
 from trecx.errors import InputError, VerificationError
 
 _LINE = 96
+WIDE_ARGMAX = 64  # values of an output
 # PREFIX.h must not hide a header that the generated code includes, nor PREFIX_model a type.
 _RESERVED = {"trecx", "stddef", "stdint", "string"}
 
@@ -34,6 +35,7 @@ class ModelInfo:
     options: str
     decisions: tuple[ExitDecision, ...] = ()
     arena_symbol: str | None = None
+    isa: Isa = Isa.REF
 
 
 @dataclass
@@ -149,7 +151,10 @@ def emit_source(program: Program, plan: MemoryPlan, info: ModelInfo) -> str:
     if any(decision.on_logits for decision in info.decisions):
         w.put('#include "trecx/exit_logits.h"')
     w.put('#include "trecx/exit_policy.h"')
-    for header in sorted({t.step.header for t in program.steps}):
+    headers = {t.step.header for t in program.steps}
+    if wide_argmax(program, info.isa):
+        headers.add("argmax_s8_mve.h")
+    for header in sorted(headers):
         w.put(f'#include "trecx/kernels/{header}"')
     w.put()
     _emit_arena(w, plan)
@@ -240,7 +245,8 @@ def _emit_segments(w: _Writer, program: Program, plan: MemoryPlan, names: list[s
         w.put(f"static void {p}_answer_{k}(trecx_result *result) {{")
         w.lines.extend(f"  {name}();" for name in after)
         w.put(f"  const int8_t *const output = AT({plan.offset_of(program, graph.outputs[0])});")
-        w.put(f"  result->class_index = trecx_argmax_s8(output, {_class_count(program, k)});")
+        classes = _class_count(program, k)
+        w.put(f"  result->class_index = {_argmax(w, classes)}(output, {classes});")
         w.put(f"  result->exit_index = {k};")
         w.put("  result->output = output;")
         w.put("}")
@@ -262,6 +268,18 @@ def _around_decision(
                 raise VerificationError(f"{name} is planned behind the decision that needs it")
             parts[late].append(name)
     return parts
+
+
+def wide_argmax(program: Program, isa: Isa) -> bool:
+    """Whether an output has so many values that Helium's argmax pays (mve/argmax_s8.c)."""
+    counts = [_class_count(program, k) for k in range(len(program.graphs))]
+    return isa is Isa.MVE and max(counts) >= WIDE_ARGMAX
+
+
+def _argmax(w: _Writer, classes: int) -> str:
+    """The function that finds the largest of that many values."""
+    wide = w.info.isa is Isa.MVE and classes >= WIDE_ARGMAX
+    return "trecx_argmax_s8_mve" if wide else "trecx_argmax_s8"
 
 
 def _class_count(program: Program, segment: int) -> int:

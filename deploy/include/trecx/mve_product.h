@@ -23,7 +23,7 @@ typedef struct {
   int32_t short_blocks;
   const int8_t *patches; /* these two are read by one LDRD */
   int32_t blocks;
-  const int8_t *packed; /* these two are read and written by one LDRD and STRD */
+  const int8_t *packed;
   int8_t *output;
   const int8_t *packed_end;
   int32_t weight_bytes;
@@ -31,13 +31,14 @@ typedef struct {
   int32_t correct_ties;
 } trecx_mve_product;
 
-/* `blocks` blocks of four, any number of chunks from 2 on. All change `packed` and `output`. */
+/* `blocks` blocks of four, any number of chunks from 2 on. All change `output`. */
 void trecx_mve_multiply(trecx_mve_product *work);
 
 /* `short_blocks` blocks of three. */
 void trecx_mve_multiply_short(trecx_mve_product *work);
 
-/* Two chunks. _relu: no correction of ties; by_two: an even number of blocks, up to 36 channels. */
+/* Two chunks. _relu: no correction of ties; by_two: an even number of blocks, up to 36 channels,
+ * zero_point = -128. */
 void trecx_mve_multiply_narrow(trecx_mve_product *work);
 void trecx_mve_multiply_narrow_relu(trecx_mve_product *work);
 void trecx_mve_multiply_narrow_by_two_relu(trecx_mve_product *work);

@@ -10,6 +10,7 @@
 
 #include "trecx/kernels/conv2d_s8_mve.h"
 #include "trecx/mve_arith.h"
+#include "trecx/mve_memory.h"
 
 /* How to go on after the 3x3 taps of 16 channels: read by one LDM that replaces the three line
  * pointers and jumps. The nodes of a block form a ring; the last one jumps to the epilogue. */
@@ -254,9 +255,9 @@ static void stage_line(const trecx_conv2d_s8_mve_3x3_params *p, const ring *r, i
   line += p->pad_left * 16;
   for (int32_t k = r->chunks; k > 0; k--) {
     if (y >= p->input_height) {
-      trecx_mve_fill(line, p->input_zero_point, width * 16);
+      trecx_mve_set(line, p->input_zero_point, width * 16);
     } else if (r->chunks == 1) {
-      trecx_mve_copy(line, from, width * 16);
+      trecx_mve_move(line, from, width * 16);
     } else {
       trecx_mve_copy_vectors(line, from, channels, width);
     }
@@ -328,7 +329,7 @@ TRECX_MVE_FRAME void conv2d_3x3(const trecx_conv2d_s8_mve_3x3_params *p, const i
   for (int32_t ky = 0; ky < 3; ky++) work->line_step[ky] = 64 * stride;
   work->line_step[3] = 0;
   set_channels(work, channels);
-  trecx_mve_fill(lines, p->input_zero_point, 3 * line_bytes);
+  trecx_mve_set(lines, p->input_zero_point, 3 * line_bytes);
   for (; staged < 3 - p->pad_top; staged++) {
     stage_line(p, &r, r.lines[staged + p->pad_top], input, staged);
   }

@@ -80,10 +80,23 @@ typedef struct {
 
 #define FIELD(field) [field] "i"(offsetof(product, field))
 
+/* int16 results in q5 and q6 to int8 in q5; r3: zero point. */
+#define NARROW               \
+  "vqadd.s16 q5, q5, r3 \n"  \
+  "vqadd.s16 q6, q6, r3 \n"  \
+  "vqmovnb.s16 q5, q5 \n"    \
+  "vqmovnt.s16 q5, q6 \n"
+
+/* The same for a zero point of -128: limited to 0 to 255 before it is added. */
+#define NARROW_UNSIGNED      \
+  "vqmovunb.s16 q5, q5 \n"   \
+  "vqmovunt.s16 q5, q6 \n"   \
+  "vadd.i8 q5, q5, r3 \n"
+
 /* q0 to q3: pixels; q5, q6: results of even and odd filters; q7: output addresses. r1: packed
  * filters; r3: zero point; r9: work; r11: quads left. SPARE is a free vector for the second pair
  * of a quad; SAVE and RESTORE keep what it holds. */
-#define PRODUCT(name, SET_UP, LOAD, SCALE, SPARE, SAVE, RESTORE)                          \
+#define PRODUCT(name, SET_UP, LOAD, SCALE, SPARE, SAVE, RESTORE, NARROW)                  \
   static __attribute__((noinline)) void name(product *work) {                             \
     register product *r9 __asm__("r9") = work;                                            \
     __asm__ volatile(                                                                     \
@@ -119,10 +132,7 @@ typedef struct {
         TO_VECTOR("q4", "r8", "r10", "r12", "lr")                                         \
         SCALE("q4", SPARE, "q6", "t", "r5", "r6", "r7")                                   \
         RESTORE                                                                           \
-        "vqadd.s16 q5, q5, r3 \n"                                                         \
-        "vqadd.s16 q6, q6, r3 \n"                                                         \
-        "vqmovnb.s16 q5, q5 \n"                                                           \
-        "vqmovnt.s16 q5, q6 \n"                                                           \
+        NARROW                                                                            \
         "vstrw.32 q5, [q7, #4]! \n"                                                       \
         "subs r11, r11, #1 \n"                                                            \
         "bne 20b \n"                                                                      \
@@ -140,9 +150,10 @@ typedef struct {
 
 /* Correcting ties takes one vector more than there are: the fourth pixel gives way. */
 PRODUCT(multiply, "", LOAD_WHOLE, SCALE_TIES, "q3", "vstrw.32 q3, [r9, %[saved]] \n",
-        "vldrw.u32 q3, [r9, %[saved]] \n")
-PRODUCT(multiply_relu, "", LOAD_WHOLE, SCALE, "", "", "")
-PRODUCT(multiply_biased_relu, SET_FREE_HALVES, LOAD_HALF, SCALE_BIASED, "", "", "")
+        "vldrw.u32 q3, [r9, %[saved]] \n", NARROW)
+PRODUCT(multiply_relu, "", LOAD_WHOLE, SCALE, "", "", "", NARROW_UNSIGNED)
+PRODUCT(multiply_biased_relu, SET_FREE_HALVES, LOAD_HALF, SCALE_BIASED, "", "", "",
+        NARROW_UNSIGNED)
 
 /* clang-format on */
 

@@ -9,9 +9,11 @@
 
 #include "trecx/kernels/conv2d_s8_mve.h"
 #include "trecx/mve_arith.h"
+#include "trecx/mve_memory.h"
 #include "trecx/mve_product.h"
 
-/* Blocks of four, of three, and an even number of blocks of four with few channels. */
+/* Blocks of four, of three, and what takes an even number of blocks of four with few channels and a
+ * zero point of -128. */
 typedef struct {
   void (*blocks)(trecx_mve_product *);
   void (*short_blocks)(trecx_mve_product *); /* NULL: with two chunks there are none */
@@ -119,7 +121,7 @@ static void stage_pixels(staging *s, int32_t count) {
   int32_t i = 0;
   if (dense) {
     if (p->chunks == 2) {
-      trecx_mve_copy(s->patches, pixel, count * 32);
+      trecx_mve_move(s->patches, pixel, count * 32);
       i = count;
     } else {
       stage_whole_blocks(s, pixel);
@@ -142,13 +144,22 @@ static void stage_pixels(staging *s, int32_t count) {
 
 /* --- larger kernels: patches are cut out of the lines --- */
 
+/* Setting up a bulk move does not pay for a few vectors. */
+static inline void copy_line(int8_t *to, const int8_t *from, int32_t bytes) {
+  if (bytes < 128) {
+    trecx_mve_copy(to, from, bytes);
+  } else {
+    trecx_mve_move(to, from, bytes);
+  }
+}
+
 /* Input row y, or a row of padding, between the borders of a line. */
 static void read_line(const staging *s, int8_t *line, int32_t y) {
   const trecx_conv2d_s8_mve_patch_params *p = s->p;
   const int32_t bytes = p->input_width * p->input_channels;
   line += p->pad_left * p->input_channels;
   if (y >= 0 && y < p->input_height) {
-    trecx_mve_copy(line, s->input + y * bytes, bytes);
+    copy_line(line, s->input + y * bytes, bytes);
   } else {
     trecx_mve_fill(line, p->input_zero_point, bytes);
   }
@@ -162,10 +173,10 @@ static void read_lines(const staging *s) {
   int32_t kept = s->line_count - s->p->stride_height;
   if (s->y == 0) {
     kept = 0;
-    trecx_mve_fill(s->lines, s->p->input_zero_point, s->line_count * line_bytes);
+    trecx_mve_set(s->lines, s->p->input_zero_point, s->line_count * line_bytes);
   }
   if (kept < 0) kept = 0;
-  trecx_mve_copy(s->lines, s->lines + (s->line_count - kept) * line_bytes, kept * line_bytes);
+  copy_line(s->lines, s->lines + (s->line_count - kept) * line_bytes, kept * line_bytes);
   for (int32_t j = kept; j < s->line_count; j++) {
     read_line(s, s->lines + j * line_bytes, top + j);
   }
@@ -345,7 +356,6 @@ static void run(trecx_mve_product *work, const staging *s, int32_t first, int8_t
                 void (*multiply_blocks)(trecx_mve_product *)) {
   work->patches = s->patches + first * s->p->chunks * 16;
   work->output = output;
-  work->packed = s->p->packed;
   multiply_blocks(work);
 }
 
@@ -372,7 +382,8 @@ static void multiply_group(trecx_mve_product *work, const staging *s, int32_t co
                            int8_t *tile, const products *multiply_by) {
   const int32_t channels = s->p->output_channels;
   const int32_t direct = channels & 1 ? 0 : s->in_fours & ~3;
-  const int32_t by_two = direct % 8 == 0 && channels <= WIDEST_BY_TWO;
+  const int32_t by_two =
+      direct % 8 == 0 && channels <= WIDEST_BY_TWO && work->zero_point == INT8_MIN;
   work->blocks = direct / 4;
   work->short_blocks = (count - s->in_fours) / 3;
   if (direct > 0) run(work, s, 0, out, by_two ? multiply_by->by_two : multiply_by->blocks);
@@ -396,6 +407,7 @@ static __attribute__((noinline)) void conv2d_patch(const trecx_conv2d_s8_mve_pat
 
   work->zero_point = p->output_zero_point;
   work->weight_bytes = 32 * p->chunks;
+  work->packed = p->packed;
   work->packed_end = p->packed + (p->output_channels + 1) / 2 * (work->weight_bytes + 20);
   work->correct_ties = p->activation_min < p->output_zero_point;
   work->streamed = p->chunks - 2;

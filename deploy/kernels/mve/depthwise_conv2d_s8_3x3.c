@@ -13,15 +13,19 @@
 
 #include "trecx/kernels/depthwise_conv2d_s8_mve.h"
 #include "trecx/mve_arith.h"
+#include "trecx/mve_memory.h"
 
 /* One of the two planes. */
 typedef struct {
   const int8_t *const *patches; /* of all blocks */
+  uint32_t next;                /* code that follows its channel; set by the assembly */
   uint8_t patch_offsets[16];    /* of the gathered values (stride 1: pairs of values) */
 } plane;
 
 typedef struct {
-  const int8_t *packed; /* these three are read by one LDM: state of the loop over channels */
+  uint32_t zero; /* these five are read by one LDM: state of the loop over channels */
+  const int8_t *packed;
+  int32_t more_bands; /* bands but one */
   const plane *next_plane;
   int8_t *output;      /* minus 1 */
   const int8_t *input; /* these nine are read by one LDM */
@@ -37,31 +41,25 @@ typedef struct {
   const uint16_t *output_places; /* of the blocks of one band */
   int32_t blocks;                /* of a band */
   int32_t column_blocks;         /* of a band; stride 1 */
-  int32_t bands;
-  int32_t band_bytes; /* in the output */
+  int32_t band_bytes;            /* in the output */
   int32_t zero_point;
-  uint32_t entry;            /* code for a shift of 0, if there were one; set by the assembly */
-  uint32_t entry_bytes;      /* of the code for each shift */
-  uint32_t row_mask[4];      /* three bytes of three words */
   uint16_t pixel_offsets[8]; /* of eight neighbouring input pixels */
   plane planes[2];
 } depthwise;
 
 /* clang-format off */
 
-/* The kernel in its four places of a 4x4 frame. The mask takes away what else is in the record: a
- * byte behind the first row, and the word behind the last one. */
+/* The kernel in its four places of a 4x4 frame. The first byte of the record is the shift, the word
+ * behind the last row is none of the kernel's (P0 leaves it out). r0 is 0 before and after. */
 #define FILTERS_STRIDE1                  \
-  "vldrw.u32 q0, [r1] \n"                \
-  "vldrw.u32 q7, [r12, %[row_mask]] \n"  \
-  "ldrsb r11, [r1, #3] \n"               \
-  "vand q0, q0, q7 \n"                   \
+  "vpst \n"                              \
+  "vldrwt.u32 q0, [r1], #12 \n"          \
+  "ldrsb r11, [r1, #-12] \n"             \
+  "vshr.u32 q0, q0, #8 \n"               \
   "vmov q2, q0 \n"                       \
-  "mov r0, #0 \n"                        \
   "vshlc q2, r0, #32 \n"                 \
   "vshl.i32 q1, q0, #8 \n"               \
-  "vshl.i32 q3, q2, #8 \n"               \
-  "add r1, r1, #12 \n"
+  "vshl.i32 q3, q2, #8 \n"
 
 /* Accumulators of two squares in q6 and q7. */
 #define SQUARES                    \
@@ -105,10 +103,10 @@ typedef struct {
 /* Lanes 0 to 11: columns 0 to 3 of the three rows; lanes 12 to 14: their column 4. For the left
  * output, columns 0 to 2; for the right one, columns 2 to 4. */
 #define FILTERS_STRIDE2                  \
-  "vldrw.u32 q0, [r1, #4] \n"            \
-  "vldrw.u32 q7, [r12, %[row_mask]] \n"  \
-  "ldrsb r11, [r1, #7] \n"               \
-  "vand q0, q0, q7 \n"                   \
+  "vpst \n"                              \
+  "vldrwt.u32 q0, [r1, #4] \n"           \
+  "ldrsb r11, [r1, #4] \n"               \
+  "vshr.u32 q0, q0, #8 \n"               \
   "ldr r0, [r1], #16 \n"                 \
   "vshl.i32 q1, q0, #16 \n"              \
   "vmov.32 q1[3], r0 \n"
@@ -134,6 +132,8 @@ typedef struct {
   "vmov q7[3], q7[1], r2, r6 \n"
 
 /* Accumulators to int16 in q6: r8 bias, r10 multiplier, r11 minus the shift. */
+#define PREPARE_TIES "rsb r11, r11, #0 \n"
+
 #define SCALE_TIES                 \
   "vadd.i32 q6, q6, r8 \n"         \
   "vadd.i32 q7, q7, r8 \n"         \
@@ -169,14 +169,11 @@ typedef struct {
   "vqrshrnb.s32 q6, q6, #\\shift \n" \
   "vqrshrnt.s32 q6, q7, #\\shift \n"
 
-/* r0: where the code for the shift begins. */
+/* r11: the shift. */
 #define PREPARE_EARLY                    \
   "vdup.32 q4, r10 \n"                   \
   "ldr r0, [r12, %[zero_point]] \n"      \
-  "rsb r1, r11, #0 \n"                   \
-  "lsl r10, r0, r1 \n"                   \
-  "ldrd r0, r2, [r12, %[entry]] \n"      \
-  "mla r0, r1, r2, r0 \n"
+  "lsl r10, r0, r11 \n"
 
 #define STORE                      \
   "vldrh.u16 q7, [r7], #16 \n"     \
@@ -190,40 +187,48 @@ typedef struct {
   STORE                             \
   "le lr, 7b \n"
 
-/* A loop over the blocks for every shift, all of the same length: the channel's one is entered. */
-#define SMALLEST_SHIFT 5
+/* A loop over the blocks for every shift from 5 to 12, found by r11 in a table of branches. */
 #define BLOCKS_BY_SHIFT(ACCUMULATORS)                     \
-  "bx r0 \n"                                              \
-  ".balign 4 \n"                                          \
-  "40: .irp shift, 5, 6, 7, 8, 9, 10, 11, 12 \n"          \
+  "tbh [pc, r11, lsl #1] \n"                              \
+  "40: .short 0, 0, 0, 0, 0 \n"                           \
+  ".short (15f - 40b) / 2, (16f - 40b) / 2 \n"            \
+  ".short (17f - 40b) / 2, (18f - 40b) / 2 \n"            \
+  ".short (19f - 40b) / 2, (110f - 40b) / 2 \n"           \
+  ".short (111f - 40b) / 2, (112f - 40b) / 2 \n"          \
+  ".irp shift, 5, 6, 7, 8, 9, 10, 11, 12 \n"              \
+  "1\\shift: \n"                                          \
   BLOCKS(ACCUMULATORS, SCALE_SHIFT)                       \
   "b.w 45f \n"                                            \
   ".endr \n"                                              \
   "45: \n"
 
-#define COLUMN_BLOCKS(SCALE)               \
+/* r11 is negated, if at all, around the loop. */
+#define COLUMN_BLOCKS(SCALE, NEGATE)       \
   "ldr lr, [r12, %[column_blocks]] \n"     \
   "wls lr, lr, 46f \n"                     \
+  NEGATE                                   \
   BLOCKS(COLUMNS, SCALE)                   \
+  NEGATE                                   \
   "46: \n"
-
-#define SET_ENTRY(bytes)                     \
-  "adr.w r0, 40f \n"                         \
-  "orr r0, r0, #1 \n"                        \
-  "sub r0, r0, #%c[smallest] * " bytes " \n" \
-  "mov r1, #" bytes " \n"                    \
-  "strd r0, r1, [r12, %[entry]] \n"
 
 #define FIELD(field) [field] "i"(offsetof(depthwise, field))
 
 /* All channels. r12: work. Staging: r1 pixels, r2 places, r3 and r10 planes, r4 pixels left. Blocks:
- * r5 patches, r7 places of the outputs, r9 output, q0 to q3 kernel, q5 offsets in a patch. */
-#define CHANNELS(name, SET_UP, FILTERS, PREPARE, ALL_BLOCKS)                                \
+ * r5 patches, r7 places of the outputs, r9 output, q0 to q3 kernel, q5 offsets in a patch; on the
+ * stack: bands left, and what follows the channel. P0: the first three words of a vector. */
+#define CHANNELS(name, FILTERS, PREPARE, ALL_BLOCKS)                                        \
   static __attribute__((noinline)) void name(depthwise *work) {                             \
     register depthwise *r12 __asm__("r12") = work;                                          \
     __asm__ volatile(                                                                       \
         "push {r7} \n"                                                                      \
-        SET_UP                                                                              \
+        "movw r0, #0x0FFF \n"                                                               \
+        "vmsr p0, r0 \n"                                                                    \
+        "adr.w r0, 30f \n"                                                                  \
+        "orr r0, r0, #1 \n"                                                                 \
+        "str r0, [r12, %[next]] \n"                                                         \
+        "adr.w r0, 33f \n"                                                                  \
+        "orr r0, r0, #1 \n"                                                                 \
+        "str r0, [r12, %[last]] \n"                                                         \
         /* Unpack two channels. */                                                          \
         "10: add r0, r12, %[input] \n"                                                      \
         "ldm r0, {r1, r2, r3, r4, r6, r8, r9, r10, r11} \n"                                 \
@@ -252,54 +257,46 @@ typedef struct {
         "22: add r0, r12, %[planes] \n"                                                     \
         "str r0, [r12, %[next_plane]] \n"                                                   \
         /* One channel. */                                                                  \
-        "30: ldm r12, {r1, r3, r9} \n"                                                      \
+        "30: ldm r12, {r0, r1, r2, r3, r9} \n"                                              \
         FILTERS                                                                             \
         "ldm r1!, {r8, r10} \n"                                                             \
         "add r9, r9, #1 \n"                                                                 \
-        "ldr r5, [r3], #4 \n"                                                               \
+        "ldrd r5, r4, [r3], #8 \n"                                                          \
         "vldrw.u32 q5, [r3], #16 \n"                                                        \
-        "stm r12, {r1, r3, r9} \n"                                                          \
+        "stm r12, {r0, r1, r2, r3, r9} \n"                                                  \
         PREPARE                                                                             \
-        "ldr r1, [r12, %[bands]] \n"                                                        \
-        "push {r0, r1} \n"                                                                  \
+        "push {r2, r4} \n"                                                                  \
         "31: ldrd r7, lr, [r12, %[output_places]] \n"                                       \
-        "dls lr, lr \n"                                                                     \
         ALL_BLOCKS                                                                          \
-        "ldr r1, [sp, #4] \n"                                                               \
-        "subs r1, r1, #1 \n"                                                                \
-        "beq 32f \n"                                                                        \
-        "str r1, [sp, #4] \n"                                                               \
+        "ldr r1, [sp] \n"                                                                   \
+        "cbnz r1, 32f \n"                                                                   \
+        "pop {r1, pc} \n"                                                                   \
+        "32: subs r1, r1, #1 \n"                                                            \
+        "str r1, [sp] \n"                                                                   \
         "ldr r0, [r12, %[band_bytes]] \n"                                                   \
         "add r9, r9, r0 \n"                                                                 \
-        "ldr r0, [sp] \n"                                                                   \
         "b 31b \n"                                                                          \
-        "32: add sp, sp, #8 \n"                                                             \
-        "ldr r0, [r12, %[next_plane]] \n"                                                   \
-        "add r1, r12, %[planes_end] \n"                                                     \
-        "cmp r0, r1 \n"                                                                     \
-        "bne 30b \n"                                                                        \
-        "ldr r0, [r12, %[channel_pairs]] \n"                                                \
+        ".balign 4 \n"                                                                      \
+        "33: ldr r0, [r12, %[channel_pairs]] \n"                                            \
         "subs r0, r0, #1 \n"                                                                \
         "str r0, [r12, %[channel_pairs]] \n"                                                \
         "bne 10b \n"                                                                        \
         "pop {r7} \n"                                                                       \
         : "+r"(r12)                                                                         \
-        : FIELD(input), FIELD(pixel_offsets), FIELD(planes),                                \
-          [planes_end] "i"(offsetof(depthwise, planes[2])), FIELD(next_plane),              \
-          FIELD(bands), FIELD(output_places), FIELD(band_bytes), FIELD(zero_point),         \
-          FIELD(channel_pairs), FIELD(column_blocks), FIELD(entry), FIELD(row_mask),        \
-          [smallest] "i"(SMALLEST_SHIFT)                                                    \
+        : FIELD(input), FIELD(pixel_offsets), FIELD(planes), FIELD(next_plane),             \
+          FIELD(output_places), FIELD(band_bytes), FIELD(zero_point), FIELD(channel_pairs), \
+          FIELD(column_blocks), [next] "i"(offsetof(depthwise, planes[0].next)),            \
+          [last] "i"(offsetof(depthwise, planes[1].next))                                   \
         : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "lr", "q0",   \
           "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");                        \
   }
 
-CHANNELS(channels_stride1, "", FILTERS_STRIDE1, "",
-         BLOCKS(SQUARES, SCALE_TIES) COLUMN_BLOCKS(SCALE_TIES))
-CHANNELS(channels_stride2, "", FILTERS_STRIDE2, "", BLOCKS(NEIGHBOURS, SCALE_TIES))
-CHANNELS(channels_stride1_relu, SET_ENTRY("104"), FILTERS_STRIDE1, PREPARE_EARLY,
-         BLOCKS_BY_SHIFT(SQUARES) COLUMN_BLOCKS(SCALE_EARLY))
-CHANNELS(channels_stride2_relu, SET_ENTRY("112"), FILTERS_STRIDE2, PREPARE_EARLY,
-         BLOCKS_BY_SHIFT(NEIGHBOURS))
+CHANNELS(channels_stride1, FILTERS_STRIDE1, PREPARE_TIES,
+         BLOCKS(SQUARES, SCALE_TIES) COLUMN_BLOCKS(SCALE_TIES, ""))
+CHANNELS(channels_stride2, FILTERS_STRIDE2, PREPARE_TIES, BLOCKS(NEIGHBOURS, SCALE_TIES))
+CHANNELS(channels_stride1_relu, FILTERS_STRIDE1, PREPARE_EARLY,
+         BLOCKS_BY_SHIFT(SQUARES) COLUMN_BLOCKS(SCALE_EARLY, "rsb r11, r11, #0 \n"))
+CHANNELS(channels_stride2_relu, FILTERS_STRIDE2, PREPARE_EARLY, BLOCKS_BY_SHIFT(NEIGHBOURS))
 
 /* clang-format on */
 
@@ -312,18 +309,25 @@ typedef struct {
   const int8_t **patch; /* to be written next */
   uint16_t *place;      /* of the block */
   uint32_t count;       /* units of the band so far */
+  uint32_t first;       /* where the block's first square goes */
 } table;
 
-/* Numbers behind the patch: offsets of the unit's pixels in the output. */
-static inline void add_square(table *t, const int8_t *patch, uint32_t top_left, uint32_t top_right,
-                              uint32_t bottom_left, uint32_t bottom_right) {
-  uint16_t *place = t->place + (t->count & 1);
+/* Two 16-bit numbers in a word. */
+static inline uint32_t both(uint32_t low, uint32_t high) {
+  return low | high << 16;
+}
+
+/* at: where the top left pixel goes in the output; pixels: places of the four pixels from there,
+ * each for both squares of a block. */
+static inline void add_square(table *t, const int8_t *patch, uint32_t at, uint16x8_t pixels) {
   *t->patch++ = patch;
-  place[0] = (uint16_t)top_left;
-  place[2] = (uint16_t)top_right;
-  place[4] = (uint16_t)bottom_left;
-  place[6] = (uint16_t)bottom_right;
-  if (t->count++ & 1) t->place += 8;
+  if (t->count++ & 1) {
+    const uint16x8_t squares = vreinterpretq_u16_u32(vdupq_n_u32(both(t->first, at)));
+    vst1q_u16(t->place, vaddq_u16(squares, pixels));
+    t->place += 8;
+  } else {
+    t->first = at;
+  }
 }
 
 static inline void add_pair(table *t, const int8_t *patch, uint32_t first, uint32_t second) {
@@ -336,24 +340,28 @@ static inline void add_pair(table *t, const int8_t *patch, uint32_t first, uint3
 
 /* Stride 1: two rows at a time; of an odd number the last two overlap the others. The last unit is
  * repeated to fill a block. */
-static void add_squares(table *t, const trecx_depthwise_conv2d_s8_mve_3x3_params *p,
-                        const int8_t *plane) {
-  const int32_t rows = p->band_rows, width = p->output_width, even_width = width & ~1;
+static table add_squares(table t, const trecx_depthwise_conv2d_s8_mve_3x3_params *p,
+                         const int8_t *plane) {
+  const int32_t rows = p->band_rows, width = p->output_width, squares = width / 2;
   const uint32_t pixel = (uint32_t)p->channels, row = (uint32_t)width * pixel;
+  uint32x4_t pixels = vdupq_n_u32(0);
+  pixels = vsetq_lane_u32(both(pixel, pixel), pixels, 1);
+  pixels = vsetq_lane_u32(both(row, row), pixels, 2);
+  pixels = vsetq_lane_u32(both(row + pixel, row + pixel), pixels, 3);
   for (int32_t i = 0; i < rows; i += 2) {
     const int32_t y = i < rows - 2 ? i : rows - 2;
     const int8_t *patch = plane + y * p->plane_width;
     uint32_t at = (uint32_t)y * row;
-    for (int32_t x = 0; x < even_width; x += 2) {
-      add_square(t, patch, at, at + pixel, at + row, at + row + pixel);
+    for (int32_t left = squares; left > 0; left--) {
+      add_square(&t, patch, at, vreinterpretq_u16_u32(pixels));
       patch += 2;
       at += 2 * pixel;
     }
-    if (i >= rows - 2 && t->count & 1) {
-      at -= 2 * pixel;
-      add_square(t, patch - 2, at, at + pixel, at + row, at + row + pixel);
+    if (i >= rows - 2 && t.count & 1) {
+      add_square(&t, patch - 2, at - 2 * pixel, vreinterpretq_u16_u32(pixels));
     }
   }
+  return t;
 }
 
 /* Stride 1: the last column of an odd width, likewise. */
@@ -419,19 +427,37 @@ static void set_input_places(const trecx_depthwise_conv2d_s8_mve_3x3_params *p, 
   }
 }
 
-/* Offsets of what one gather fetches: stride 1, pairs of values of a 4x4 patch, as 16-bit numbers;
- * stride 2, single values, as 8-bit numbers. */
-static void set_patch_offsets(plane *target, int32_t width, int32_t stride, int32_t start) {
-  uint16_t *pairs = (uint16_t *)(void *)target->patch_offsets;
+/* Offsets of what one gather fetches from a plane `width` wide. Stride 1: pairs of values of a 4x4
+ * patch, as 16-bit numbers; stride 2: single values, as 8-bit numbers. */
+static inline uint8x16_t patch_offsets(int32_t width, int32_t stride) {
   if (stride == 1) {
-    for (int32_t i = 0; i < 8; i++) pairs[i] = (uint16_t)(start + (i >> 1) * width + 2 * (i & 1));
-    return;
+    const uint16x8_t i = vidupq_n_u16(0, 1);
+    const uint16x8_t columns = vshlq_n_u16(vandq_u16(i, vdupq_n_u16(1)), 1);
+    const uint16x8_t rows = vmulq_n_u16(vshrq_n_u16(i, 1), (uint16_t)width);
+    return vreinterpretq_u8_u16(vaddq_u16(rows, columns));
   }
-  for (int32_t i = 0; i < 12; i++) {
-    target->patch_offsets[i] = (uint8_t)((i >> 2) * width + (i & 3));
+  const uint8x16_t i = vidupq_n_u8(0, 1);
+  const uint8x16_t columns = vandq_u8(i, vdupq_n_u8(3));
+  const uint8x16_t offsets = vmlaq_n_u8(columns, vshrq_n_u8(i, 2), (uint8_t)width);
+  /* The last four: column 4 of the three rows, and the first value. */
+  const uint32_t fifths = 0x00040404u + ((uint32_t)width << 8) + ((uint32_t)width << 17);
+  return vreinterpretq_u8_u32(vsetq_lane_u32(fifths, vreinterpretq_u32_u8(offsets), 3));
+}
+
+/* Both planes; at stride 1 they share their patches, and the offsets differ. */
+static inline void set_planes(plane planes[2], const int8_t *const *patches, int32_t units,
+                              int32_t plane_bytes, int32_t width, int32_t stride) {
+  const uint8x16_t offsets = patch_offsets(width, stride);
+  planes[0].patches = patches;
+  vst1q_u8(planes[0].patch_offsets, offsets);
+  if (stride == 1) {
+    planes[1].patches = patches;
+    vst1q_u16((uint16_t *)(void *)planes[1].patch_offsets,
+              vaddq_n_u16(vreinterpretq_u16_u8(offsets), (uint16_t)plane_bytes));
+  } else {
+    planes[1].patches = patches + units;
+    vst1q_u8(planes[1].patch_offsets, offsets);
   }
-  for (int32_t i = 0; i < 3; i++) target->patch_offsets[12 + i] = (uint8_t)(i * width + 4);
-  target->patch_offsets[15] = 0;
 }
 
 /* Makes input and output start at the same place, or apart: a channel of the output must not
@@ -441,7 +467,7 @@ static const int8_t *aligned_input(const trecx_depthwise_conv2d_s8_mve_3x3_param
   const int32_t output_bytes = p->output_height * p->output_width * p->channels;
   const uintptr_t distance = (uintptr_t)input - (uintptr_t)output;
   if (distance >= (uintptr_t)output_bytes || distance % (uintptr_t)p->channels == 0) return input;
-  trecx_mve_copy(output, input, p->input_height * p->input_width * p->channels);
+  trecx_mve_move(output, input, p->input_height * p->input_width * p->channels);
   return output;
 }
 
@@ -463,9 +489,9 @@ static __attribute__((noinline)) void depthwise_3x3(
   const int32_t group_pixels = p->group_rows * p->input_width;
   int8_t *planes = (int8_t *)(input_places + trecx_mve_round_up(group_pixels, 2) + 8);
 
-  table t = {patches, output_places, 0};
+  table t = {patches, output_places, 0, 0};
   if (stride == 1) {
-    add_squares(&t, p, planes);
+    t = add_squares(t, p, planes);
     add_columns(&t, p, planes);
   } else {
     add_pairs(&t, p, planes);
@@ -473,10 +499,11 @@ static __attribute__((noinline)) void depthwise_3x3(
   repeat_patches(patches, units, bands, rows * p->stride_height * p->plane_width);
   if (stride == 2) repeat_patches(patches, units * bands, 2, plane_bytes);
   set_input_places(p, input_places);
-  trecx_mve_fill(planes, p->input_zero_point, 2 * plane_bytes);
+  trecx_mve_set(planes, p->input_zero_point, 2 * plane_bytes);
 
   work->packed = p->packed;
-  for (int32_t i = 0; i < 4; i++) work->row_mask[i] = i < 3 ? 0xFFFFFF : 0;
+  work->zero = 0;
+  work->more_bands = bands - 1;
   work->output = output - 1;
   work->input = aligned_input(p, input, output);
   work->input_places = input_places;
@@ -491,14 +518,10 @@ static __attribute__((noinline)) void depthwise_3x3(
   work->output_places = output_places;
   work->blocks = stride == 1 ? squares / 2 : neighbours / 4;
   work->column_blocks = columns / 4;
-  work->bands = bands;
   work->band_bytes = rows * width * p->channels;
   work->zero_point = p->output_zero_point;
-  for (int32_t i = 0; i < 8; i++) work->pixel_offsets[i] = (uint16_t)(i * p->channels);
-  for (int32_t i = 0; i < 2; i++) {
-    work->planes[i].patches = stride == 1 ? patches : patches + i * units * bands;
-    set_patch_offsets(&work->planes[i], p->plane_width, stride, i * plane_bytes);
-  }
+  vst1q_u16(work->pixel_offsets, vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)p->channels));
+  set_planes(work->planes, patches, units * bands, plane_bytes, p->plane_width, stride);
   run_channels(work);
   trecx_mve_clamp(output, p->output_height * p->output_width * p->channels, p->activation_min,
                   p->activation_max);

@@ -92,9 +92,10 @@
   "adr.w r11, " loop " \n"                 \
   "orr r11, r11, #1 \n"
 
-/* The next pair of filters: its first 32 weights to q0 to q3, its requantisation to the work area. */
+/* The pair of filters at r3: its first 32 weights to q0 to q3, its requantisation to the work area.
+ * r3 goes to where the weights end. */
 #define NEXT_PAIR                              \
-  "ldrd r3, r5, [r9, %[packed]] \n"            \
+  "ldr r5, [r9, %[output]] \n"                 \
   "ldrd r1, r7, [r9, %[patches]] \n"           \
   "ldr lr, [r9, %[weight_bytes]] \n"           \
   "vldrw.u32 q0, [r3] \n"                      \
@@ -106,15 +107,14 @@
   "ldrsb r4, [r3, #16] \n"                     \
   "ldrsb r10, [r3, #17] \n"                    \
   "stm r9, {r0, r2, r4, r6, r8, r10} \n"       \
-  "add r0, r3, #20 \n"                         \
   "add r2, r5, #2 \n"                          \
-  "strd r0, r2, [r9, %[packed]] \n"
+  "str r2, [r9, %[output]] \n"
 
-/* Sets the flags: not equal if there is another pair. */
+/* To the next pair. Sets the flags: not equal if there is one. */
 #define PAIR_DONE                          \
-  "ldr r0, [r9, %[packed]] \n"             \
-  "ldr r2, [r9, %[packed_end]] \n"         \
-  "cmp r0, r2 \n"
+  "ldr r0, [r9, %[packed_end]] \n"         \
+  "add r3, r3, #20 \n"                     \
+  "cmp r0, r3 \n"
 
 /* A finished block to vectors; r0 to r10: requantisation, r12: zero point, lr: step to the next. */
 #define BLOCK_DONE                                   \
@@ -143,7 +143,7 @@
 #define FIELDS                                                                          \
   FIELD(offsets), FIELD(short_offsets), FIELD(wide_offsets), FIELD(short_step),         \
   FIELD(short_blocks), FIELD(patches), FIELD(weight_bytes), FIELD(packed),              \
-  FIELD(packed_end), FIELD(streamed), FIELD(correct_ties)
+  FIELD(packed_end), FIELD(streamed), FIELD(correct_ties), FIELD(output)
 
 /* Any number of chunks from 2 on, at least one block. r1: patches; r3: the pair's requantisation,
  * where its weights end; r5: output; r7: blocks left; r9: work; r11: where a block goes on. */
@@ -153,6 +153,7 @@
     __asm__ volatile(                                                                     \
         "push {r7} \n"                                                                    \
         ENTRY(unrolled, "30f", chunk_bytes, "40f")                                        \
+        "ldr r3, [r9, %[packed]] \n"                                                      \
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
         COUNT                                                                             \
@@ -194,6 +195,7 @@
     __asm__ volatile(                                                                     \
         "push {r7} \n"                                                                    \
         "vldrh.u16 q7, [r9, %[offsets]] \n"                                               \
+        "ldr r3, [r9, %[packed]] \n"                                                      \
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
         "20: \n"                                                                          \
@@ -215,28 +217,29 @@
         : TRECX_MVE_CLOBBERS);                                                            \
   }
 
-/* The same for an even number of blocks and at most 36 output channels: two blocks, one store. */
+/* The same for an even number of blocks, at most 36 output channels and a zero point of -128: two
+ * blocks, one store. Results are limited to 0 to 255 before the zero point is added. */
 #define NARROW_PRODUCT_BY_TWO(name)                                                       \
   void name(trecx_mve_product *work) {                             \
     register trecx_mve_product *r9 __asm__("r9") = work;                                            \
     __asm__ volatile(                                                                     \
         "push {r7} \n"                                                                    \
         "vldrb.u8 q7, [r9, %[wide_offsets]] \n"                                           \
+        "ldr r3, [r9, %[packed]] \n"                                                      \
         "10: \n"                                                                          \
         NEXT_PAIR                                                                         \
         "20: \n"                                                                          \
         RESIDENT_BLOCK                                                                    \
         TRECX_MVE_TO_VECTORS("q6", "q5")                                                  \
-        "ldm r9, {r0, r2, r4, r6, r8, r10, r12} \n"                                       \
+        "ldm r9, {r0, r2, r4, r6, r8, r10} \n"                                            \
         TRECX_MVE_SCALE("q6", "q5")                                                       \
-        "vqadd.s16 q6, q6, r12 \n"                                                        \
         RESIDENT_BLOCK                                                                    \
         TRECX_MVE_TO_VECTORS("q4", "q5")                                                  \
         "ldm r9, {r0, r2, r4, r6, r8, r10, r12, lr} \n"                                   \
         TRECX_MVE_SCALE("q4", "q5")                                                       \
-        "vqadd.s16 q4, q4, r12 \n"                                                        \
-        "vqmovnb.s16 q6, q6 \n"                                                           \
-        "vqmovnt.s16 q6, q4 \n"                                                           \
+        "vqmovunb.s16 q6, q6 \n"                                                          \
+        "vqmovunt.s16 q6, q4 \n"                                                          \
+        "vadd.i8 q6, q6, r12 \n"                                                          \
         "vstrb.8 q6, [r5, q7] \n"                                                         \
         "add r5, r5, lr, lsl #1 \n"                                                       \
         "subs r7, r7, #2 \n"                                                              \

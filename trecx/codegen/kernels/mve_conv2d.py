@@ -94,7 +94,7 @@ class MveConv2D3x3(MveChoice):
         return [
             Step(
                 kernel=self._kernel(op),
-                sources=("mve/conv2d_s8_3x3.c",),
+                sources=("mve/conv2d_s8_3x3.c", "mve/memory.c"),
                 header="conv2d_s8_mve.h",
                 params_type="trecx_conv2d_s8_mve_3x3_params",
                 params=params,
@@ -189,7 +189,7 @@ class MveConv2DPatch(MveChoice):
         line_bytes, windows = 0, 0
         if not is_pointwise(op):
             reach = (out_width - 1) * a.stride[1] + (kernel_width - 1) * a.dilation[1] + 1
-            line_bytes = channels * max(a.padding.left + width, reach)
+            line_bytes = round_up(channels * max(a.padding.left + width, reach), 4)
             lines = (kernel_height - 1) * a.dilation[0] + 1
             windows = LANES * chunks + 32 + round_up(lines * line_bytes + 16, 4)
         params = {
@@ -216,7 +216,7 @@ class MveConv2DPatch(MveChoice):
         return [
             Step(
                 kernel=self._kernel(op, chunks),
-                sources=("mve/conv2d_s8_patch.c", "mve/product_s8.c"),
+                sources=("mve/conv2d_s8_patch.c", "mve/product_s8.c", "mve/memory.c"),
                 header="conv2d_s8_mve.h",
                 params_type="trecx_conv2d_s8_mve_patch_params",
                 params=params,
@@ -258,9 +258,9 @@ def _product_instructions(op: Operator, chunks: int, patches: int) -> int:
     channels, ties = op.output.shape[3], corrects_ties(op)
     pairs = -(-channels // 2)
     if chunks == 2:
-        by_two = patches % 8 == 0 and channels <= 36 and not ties
-        block = 41 if by_two else 45 if ties else 43
-        return pairs * (-(-patches // 4) * block + 19) + 70
+        by_two = patches % 8 == 0 and channels <= 36 and op.output.zero_point == -128
+        two_blocks = 81 if by_two else 90 if ties else 86
+        return pairs * (-(-patches // 4) * two_blocks // 2 + 19) + 70
     in_threes = 3 * (-patches % 4)
     if patches < in_threes or channels % 2:
         in_threes = 0
@@ -371,7 +371,7 @@ class MveConv2DNarrow(MveChoice):
             rows, row_pixels, row_step = 1, out_height * out_width, 0
         ends = [r * row_pixels + e for r in range(rows) for e in group_ends(row_pixels, 4)]
         pair_count = round_up(out_channels, 4) // 2
-        vectors, suffix = padded_vectors(op, 1), "" if corrects_ties(op) else "_relu"
+        vectors, suffix = padded_vectors(op, 1), "_relu" if op.output.zero_point == -128 else ""
         if has_room_for_bias(op):
             vectors[:, 0, 8:] = bias_weights(folded_bias(op))
             suffix = "_8_relu"
@@ -407,7 +407,7 @@ class MveConv2DNarrow(MveChoice):
     @staticmethod
     def _instructions(op: Operator, rows: int, row_pixels: int) -> int:
         quads = -(-op.output.shape[3] // 4)
-        quad = 49 if has_room_for_bias(op) else 58 if corrects_ties(op) else 53
+        quad = 48 if has_room_for_bias(op) else 52 if op.output.zero_point == -128 else 58
         block = quad * quads + 17
         row = -(-row_pixels // 4) * block + 60 + (150 if row_pixels % 4 else 0)
         return rows * row + 150 + clamp_instructions(op)
@@ -417,10 +417,10 @@ BIAS_LANES = np.array([127] * 7 + [1])  # what the free half of a vector holds
 
 
 def has_room_for_bias(op: Operator) -> bool:
-    """Whether the biases fit the free half of the vectors: eight channels, no ties to correct."""
+    """Whether the biases fit the free half of the vectors: eight channels, zero point -128."""
     limit = int(BIAS_LANES[:7].sum()) * 127
     small = np.abs(folded_bias(op).astype(np.int64)).max() <= limit
-    return bool(op.inputs[0].shape[3] == 8 and not corrects_ties(op) and small)
+    return bool(op.inputs[0].shape[3] == 8 and op.output.zero_point == -128 and small)
 
 
 def bias_weights(biases: np.ndarray) -> np.ndarray:

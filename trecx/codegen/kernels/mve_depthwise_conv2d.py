@@ -26,7 +26,7 @@ from trecx.codegen.lowering import Blob, Step, register
 from trecx.ir.graph import Operator
 from trecx.ir.weights import weight_sums
 
-WORK_BYTES = 156  # sizeof(depthwise) in mve/depthwise_conv2d_s8_3x3.c
+WORK_BYTES = 144  # sizeof(depthwise) in mve/depthwise_conv2d_s8_3x3.c
 GROUP_PIXELS = 192  # input pixels whose places are tabulated, at least a row
 BAND_BLOCKS = 24  # blocks of eight outputs whose places are tabulated, if rows divide so
 PLACES = 2**16  # offsets are 16-bit
@@ -153,7 +153,7 @@ class MveDepthwiseConv2D3x3(MveChoice):
         return [
             Step(
                 kernel=f"trecx_depthwise_conv2d_s8_mve_3x3_stride{geometry.stride}{suffix}",
-                sources=("mve/depthwise_conv2d_s8_3x3.c",),
+                sources=("mve/depthwise_conv2d_s8_3x3.c", "mve/memory.c"),
                 header="depthwise_conv2d_s8_mve.h",
                 params_type="trecx_depthwise_conv2d_s8_mve_3x3_params",
                 params=params,
@@ -198,9 +198,9 @@ def channel_records(op: Operator) -> np.ndarray:
     kernel_height, kernel_width, channels = weights.shape
     multiplier, shift = right_shift_requantisation(op)
     rows = np.zeros((channels, 3, 4), np.int8)
-    rows[:, :kernel_height, :kernel_width] = weights.transpose(2, 0, 1)
-    third_taps = np.pad(rows[:, :, 2], ((0, 0), (0, 1)))
-    rows[:, 0, 3] = shift
+    rows[:, :kernel_height, 1 : 1 + kernel_width] = weights.transpose(2, 0, 1)
+    third_taps = np.pad(rows[:, :, 3], ((0, 0), (0, 1)))
+    rows[:, 0, 0] = -shift
     parts = [rows.reshape(channels, 12), words(np.stack([folded_bias(op), multiplier], axis=1))]
     if op.attrs.stride[1] == 2:
         parts.insert(0, third_taps)

@@ -16,11 +16,14 @@ from trecx.codegen.kernels.mve_common import (
     words,
     zero_point_fields,
 )
+from trecx.codegen.kernels.ref_fully_connected import dense_fields
 from trecx.codegen.lowering import Blob, Step, register
 from trecx.ir.graph import Operator
 
 UNITS = 8  # of a group
 FEWEST_UNITS = 4
+RESIDENT = 5  # input vectors that stay in registers
+WORK_BYTES = 44  # sizeof(dense) in mve/fully_connected_s8.c
 EVEN_THEN_ODD = [0, 2, 4, 6, 1, 3, 5, 7]  # order of the units in the two accumulator vectors
 
 
@@ -42,19 +45,23 @@ class MveFullyConnected(MveChoice):
         units, inputs = op.inputs[1].shape
         multiplier, shift = right_shift_requantisation(op)
         per_channel = not (np.all(multiplier == multiplier[0]) and np.all(shift == shift[0]))
+        vectors = -(-inputs // LANES)
+        streamed = max(0, vectors - RESIDENT)
+        copied = inputs % LANES or vectors < 4
         params = {
             "rows": op.output.size // units,
             "inputs": inputs,
             "units": units,
             "multiplier": 0 if per_channel else int(multiplier[0]),
             "shift": 0 if per_channel else int(shift[0]),
+            "passes": -(-streamed // 4) - 1,
+            "skipped": -streamed % 4 if streamed else RESIDENT - vectors,
+            "copy_at": WORK_BYTES + LANES * max(0, 4 - vectors) if copied else 0,
             **{k: v for k, v in zero_point_fields(op).items() if k != "input_zero_point"},
             "packed": Blob("int8_t", packed_units(op, per_channel), align=8),
         }
         kernel = "trecx_fully_connected_s8_mve"
         kernel += ("_per_channel" if per_channel else "") + ("" if corrects_ties(op) else "_relu")
-        vectors = -(-inputs // LANES)
-        copied = inputs % LANES or vectors < 4
         return [
             Step(
                 kernel=kernel,
@@ -64,7 +71,7 @@ class MveFullyConnected(MveChoice):
                 params=params,
                 inputs=(source,),
                 outputs=(op.output,),
-                scratch_bytes=40 + (LANES * max(4, vectors) if copied else 0),
+                scratch_bytes=WORK_BYTES + (LANES * max(4, vectors) if copied else 0),
                 instructions=self._instructions(op, vectors, per_channel),
                 scheme=self.scheme,
             )
@@ -73,11 +80,38 @@ class MveFullyConnected(MveChoice):
     @staticmethod
     def _instructions(op: Operator, vectors: int, per_channel: bool) -> int:
         units = op.inputs[1].shape[0]
-        streamed = max(0, vectors - 4)
+        streamed = max(0, vectors - RESIDENT)
         group = 16 * vectors + streamed + 2 * max(0, -(-streamed // 4) - 1) + 19
         group += (4 if per_channel else 0) + (2 if corrects_ties(op) else 0)
-        row = -(-units // UNITS) * group + 60 + 3 * vectors
+        row = -(-units // UNITS) * group + 40 + 3 * vectors
         return op.output.size // units * row + 60 + clamp_instructions(op)
+
+
+@register
+class MveFullyConnectedUnits(MveChoice):
+    """One unit at a time, weights as they are; see mve/fully_connected_s8_units.c."""
+
+    kinds = ("FULLY_CONNECTED",)
+    scheme = "single units"
+
+    def misfit(self, op: Operator) -> str | None:
+        return None
+
+    def lower(self, op: Operator) -> list[Step]:
+        vectors = -(-op.inputs[1].shape[1] // LANES)
+        return [
+            Step(
+                kernel="trecx_fully_connected_s8_mve_units",
+                sources=("mve/fully_connected_s8_units.c",),
+                header="fully_connected_s8_mve.h",
+                params_type="trecx_fully_connected_s8_params",
+                params=dense_fields(op),
+                inputs=(op.inputs[0],),
+                outputs=(op.output,),
+                instructions=op.output.size * (4 * vectors + 45) + 40,
+                scheme=self.scheme,
+            )
+        ]
 
 
 def packed_units(op: Operator, per_channel: bool) -> np.ndarray:

@@ -27,25 +27,13 @@ class RefFullyConnected(KernelChoice):
         return broken_rule(op)
 
     def lower(self, op: Operator) -> list[Step]:
-        weights = op.inputs[1]
-        units, inputs = weights.shape
-        params = {
-            "rows": op.output.size // units,
-            "inputs": inputs,
-            "units": units,
-            "output_offset": op.output.zero_point,
-            **activation_fields(op),
-            "weights": Blob("int8_t", weights.data.reshape(-1), align=1),
-            "bias": Blob("int32_t", folded_bias(op)),
-            **requantisation_fields(op),
-        }
         return [
             Step(
                 kernel="trecx_fully_connected_s8",
                 sources=("ref/fully_connected_s8.c",),
                 header="fully_connected_s8.h",
                 params_type="trecx_fully_connected_s8_params",
-                params=params,
+                params=dense_fields(op),
                 inputs=(op.inputs[0],),
                 outputs=(op.output,),
                 instructions=INSTRUCTIONS_PER_MAC * macs(op)
@@ -53,3 +41,19 @@ class RefFullyConnected(KernelChoice):
                 scheme=self.scheme,
             )
         ]
+
+
+def dense_fields(op: Operator) -> dict[str, object]:
+    """Fields of `trecx_fully_connected_s8_params`."""
+    weights = op.inputs[1]
+    units, inputs = weights.shape
+    return {
+        "rows": op.output.size // units,
+        "inputs": inputs,
+        "units": units,
+        "output_offset": op.output.zero_point,
+        **activation_fields(op),
+        "weights": Blob("int8_t", weights.data.reshape(-1), align=1),
+        "bias": Blob("int32_t", folded_bias(op)),
+        **requantisation_fields(op),
+    }

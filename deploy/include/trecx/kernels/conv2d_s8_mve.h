@@ -66,8 +66,8 @@ void trecx_conv2d_s8_mve_3x3x16_stride2_relu(const trecx_conv2d_s8_mve_3x3_param
  * at least two. Requantisation in bytes. group: the number of windows that are staged at a time, a
  * multiple of 4. line_bytes: 0 for a 1x1 kernel whose output pixels all come from pixels of the
  * input, else the bytes of a padded input row, input_channels * max(pad_left + input_width,
- * (output_width - 1) * stride_width + (kernel_width - 1) * dilation_width + 1). input and output
- * have any alignment.
+ * (output_width - 1) * stride_width + (kernel_width - 1) * dilation_width + 1), rounded up to a
+ * multiple of 4. input and output have any alignment.
  *
  * The output may begin at the input or before it, as far as the groups that are written do not
  * reach the rows (line_bytes = 0: pixels) that are still to be read. */
@@ -119,10 +119,12 @@ typedef struct {
 /* scratch: 4-byte aligned, 132 + 16 * ceil(output_channels / 4) bytes. */
 void trecx_conv2d_s8_mve_narrow(const trecx_conv2d_s8_mve_narrow_params *params,
                                 const int8_t *input, int8_t *output, void *scratch);
+
+/* The same for an output zero point of -128. */
 void trecx_conv2d_s8_mve_narrow_relu(const trecx_conv2d_s8_mve_narrow_params *params,
                                      const int8_t *input, int8_t *output, void *scratch);
 
-/* The same for 8 input channels: weights 8 to 14 times 127, plus weight 15, are the bias; the
+/* The same, and for 8 input channels: weights 8 to 14 times 127, plus weight 15, are the bias; the
  * biases of the records are not used. input is 4-byte aligned. */
 void trecx_conv2d_s8_mve_narrow_8_relu(const trecx_conv2d_s8_mve_narrow_params *params,
                                        const int8_t *input, int8_t *output, void *scratch);

@@ -12,9 +12,9 @@
  * stride_height.
  *
  * packed, 4-byte aligned, has a record for each channel:
- * - stride 1, 20 bytes: three words, the kernel rows, bytes kx = 0, 1, 2 (rows and columns that a
- *   smaller kernel does not have are 0); the fourth byte of the first row is minus the right shift
- *   (-31 to -1); then bias and multiplier;
+ * - stride 1, 20 bytes: three words, the kernel rows: a byte before the taps kx = 0, 1, 2 (rows and
+ *   columns that a smaller kernel does not have are 0), in the first row the right shift (1 to 31);
+ *   then bias and multiplier;
  * - stride 2, 24 bytes: the third taps of the three rows and a zero byte, then as above.
  * The bias includes -input_zero_point * sum of the weights.
  *
@@ -39,7 +39,7 @@ typedef struct {
   const int8_t *packed;
 } trecx_depthwise_conv2d_s8_mve_3x3_params;
 
-/* scratch: 4-byte aligned; bytes = 156 + 2 * plane_height * plane_width
+/* scratch: 4-byte aligned; bytes = 144 + 2 * plane_height * plane_width
  *   + 2 * (group_rows * input_width, made even) + 16 + tables, with
  * - stride 1: squares = ceil(band_rows / 2) * (output_width / 2), made even; columns =
  *   ceil(band_rows / 2), made a multiple of 4, if output_width is odd, else 0; tables =
