@@ -9,7 +9,7 @@ static inline int32_t trecx_depthwise_lane(const uint32_t *words, int32_t index)
 static inline int8_t trecx_depthwise_sum(const trecx_depthwise_run *run,
                                          const trecx_depthwise_entry *e, const uint32_t *rows,
                                          int32_t words, int32_t first) {
-  int32_t sum = e->bias[0];
+  int32_t sum = e->bias;
   for (int32_t ky = 0; ky < 3; ky++, rows += words) {
     sum += trecx_depthwise_lane(e->weights[ky], 0) * trecx_depthwise_lane(rows, first) +
            trecx_depthwise_lane(e->weights[ky], 1) * trecx_depthwise_lane(rows, first + 1) +
@@ -46,22 +46,42 @@ static inline void trecx_depthwise_strip_2(const trecx_depthwise_run *run) {
   trecx_depthwise_strip(run, 2, TRECX_STRIP_WORDS_2);
 }
 
-static inline void trecx_depthwise_spread(const trecx_depthwise_column *column, int32_t words) {
-  for (int32_t row = 0; row < column->rows; row++) {
+static inline void trecx_depthwise_strip_5(const trecx_depthwise_run *run) {
+  trecx_depthwise_strip(run, 1, TRECX_STRIP_WORDS_1);
+}
+
+static inline void trecx_depthwise_spread_edge(const trecx_depthwise_edge *edge) {
+  for (int32_t row = 0; row < edge->rows; row++) {
     for (int32_t c = 0; c < 4; c++) {
-      const uint32_t low = (uint16_t)column->a[row * column->a_step + c];
-      const uint32_t high = (uint16_t)column->b[row * column->b_step + c];
-      column->to[row * words + c * column->plane_bytes / 4] = low | high << 16;
+      const uint32_t low = (uint16_t)edge->a[row * edge->a_step + c];
+      const uint32_t high = (uint16_t)edge->b[row * edge->b_step + c];
+      edge->to[(row * edge->to_step + c * edge->plane_bytes) / 4] = low | high << 16;
     }
   }
 }
 
-static inline void trecx_depthwise_spread_1(const trecx_depthwise_column *column) {
-  trecx_depthwise_spread(column, TRECX_STRIP_WORDS_1);
+static inline void trecx_depthwise_spread(trecx_depthwise_columns *columns, int32_t words) {
+  for (int32_t i = 0; i < columns->columns; i++) {
+    const trecx_depthwise_edge column = {.a = columns->a,
+                                         .b = columns->a + columns->channels,
+                                         .to = columns->to,
+                                         .rows = columns->rows,
+                                         .a_step = columns->row_bytes,
+                                         .b_step = columns->row_bytes,
+                                         .plane_bytes = columns->plane_bytes,
+                                         .to_step = 4 * words};
+    trecx_depthwise_spread_edge(&column);
+    columns->a += 2 * columns->channels;
+    columns->to++;
+  }
 }
 
-static inline void trecx_depthwise_spread_2(const trecx_depthwise_column *column) {
-  trecx_depthwise_spread(column, TRECX_STRIP_WORDS_2);
+static inline void trecx_depthwise_spread_1(trecx_depthwise_columns *columns) {
+  trecx_depthwise_spread(columns, TRECX_STRIP_WORDS_1);
+}
+
+static inline void trecx_depthwise_spread_2(trecx_depthwise_columns *columns) {
+  trecx_depthwise_spread(columns, TRECX_STRIP_WORDS_2);
 }
 
 #endif
