@@ -89,6 +89,23 @@ typedef struct {
 void trecx_conv2d_1x1_s8_wide(const trecx_conv2d_1x1_s8_wide_params *params, const int8_t *input,
                               int8_t *output, void *scratch);
 
+/* 1x1 kernel, stride 1, no padding, by Strassen's algorithm (trecx/dsp/strassen.h).
+ *
+ *   input   [pixels][8 * groups]
+ *   output  [pixels][channels]
+ *
+ * groups: at most TRECX_STRASSEN_MOST_GROUPS. channels: a multiple of 4.
+ * scratch: 7 * (16 * groups + 4) bytes. */
+typedef struct {
+  const uint32_t *weights;
+  int32_t pixels;
+  int16_t groups, channels;
+  int16_t activation_min, activation_max;
+} trecx_conv2d_1x1_s8_strassen_params;
+
+void trecx_conv2d_1x1_s8_strassen(const trecx_conv2d_1x1_s8_strassen_params *params,
+                                  const int8_t *input, int8_t *output, void *scratch);
+
 /* A kernel of three rows with vertical stride 2, two output rows at once (trecx/dsp/rowpair.h).
  *
  * layer: as for trecx_conv2d_s8_wide, with weights as in trecx/dsp/rowpair.h; groups: of a kernel
