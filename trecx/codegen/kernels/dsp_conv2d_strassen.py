@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from trecx.codegen.kernels.common import activation_fields
-from trecx.codegen.kernels.dsp_channels import pack_channels
+from trecx.codegen.kernels.dsp_channels import Channels, pack_channels
 from trecx.codegen.kernels.dsp_common import INT16_LIMIT
 from trecx.codegen.kernels.dsp_conv2d import pointwise_overlap, pointwise_reason
-from trecx.codegen.kernels.dsp_conv2d_wide import FAST_SHIFT, group_words, shifted_layer
+from trecx.codegen.kernels.dsp_conv2d_wide import group_words, shifted_layer
 from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
 MOST_CHANNELS = 128  # 8 * TRECX_STRASSEN_MOST_GROUPS
 LARGEST_D = 5  # so that sums of four weights fit 16 bits
+VARIANTS = {12: "", 11: "_11"}  # E: end of the kernel's name
 # Instructions measured on an emulated Cortex-M4.
 GROUP, FOUR_FILTERS, TRANSFORM, TILE = 70, 97, 84, 90
 
@@ -32,20 +33,18 @@ class DspConv2D1x1Strassen(KernelChoice):
             return f"{channels} input channels; multiples of 8 up to {MOST_CHANNELS} are possible"
         if op.output.shape[3] % 4:
             return "output channels are not a multiple of 4"
-        packed = pack_channels(op, FAST_SHIFT, LARGEST_D)
-        if isinstance(packed, str):
-            return packed
-        return None if packed.form.fast_shift else "the requantisation has no fast form"
+        return None if _fast_shift(op) else "the requantisation has no fast form"
 
     def lower(self, op: Operator) -> list[Step]:
         channels, out_channels = op.inputs[0].shape[3], op.output.shape[3]
         pixels, groups = op.output.size // out_channels, channels // 8
         tiles = -(-pixels // 4)
+        name = "conv2d_1x1_s8_strassen" + VARIANTS[_fast_shift(op)]
         filters = out_channels // 4 * (GROUP * groups + FOUR_FILTERS)
         return [
             Step(
-                kernel="trecx_conv2d_1x1_s8_strassen",
-                sources=("dsp/conv2d_1x1_s8_strassen.c",),
+                kernel=f"trecx_{name}",
+                sources=(f"dsp/{name}.c",),
                 header="conv2d_s8_dsp.h",
                 params_type="trecx_conv2d_1x1_s8_strassen_params",
                 params={
@@ -66,9 +65,20 @@ class DspConv2D1x1Strassen(KernelChoice):
         ]
 
 
+def _fast_shift(op: Operator) -> int:
+    """E of the variant with the fewest exceptions; 0 where none has the fast form."""
+    packed = {e: pack_channels(op, e, LARGEST_D) for e in VARIANTS}
+    fast = {
+        e: len(c.exceptions)
+        for e, c in packed.items()
+        if isinstance(c, Channels) and c.form.fast_shift
+    }
+    return min(fast, key=fast.__getitem__, default=0)
+
+
 def _stream(op: Operator) -> np.ndarray:
     """The weights of trecx_conv2d_1x1_s8_strassen_params, unsigned words."""
-    layer = shifted_layer(op, LARGEST_D)
+    layer = shifted_layer(op, LARGEST_D, _fast_shift(op))
     fours = len(layer.biases) // 4
     weights = layer.weights.reshape(fours, 2, 2, 2, -1)  # [fours][pair][filter][half][inputs]
     b11, b21, b12, b22 = (weights[:, pair, :, half] for pair in (0, 1) for half in (0, 1))

@@ -77,8 +77,10 @@ class ShiftedLayer:
     fast: bool
 
 
-def shifted_layer(op: Operator, largest_d: int = 7) -> ShiftedLayer:
-    channels = pack_channels(op, FAST_SHIFT, largest_d)
+def shifted_layer(
+    op: Operator, largest_d: int = 7, fast_shift: int = FAST_SHIFT
+) -> ShiftedLayer:
+    channels = pack_channels(op, fast_shift, largest_d)
     assert isinstance(channels, Channels), channels
     fast = channels.form.fast_shift > 0
     constants = [channels.exceptions.get(i, c) for i, c in enumerate(channels.standard)]

@@ -11,7 +11,7 @@
  *   C21 = U3 - A22 T4                   C22 = U3 + S1 T1        C12 = U2 + S1 T1 + S4 B22
  *
  * in integers, so that nothing is lost. Weights and requantisation (the fast form) are as in
- * trecx/dsp/wide.h; the T must fit 16 bits, shifted.
+ * trecx/dsp/wide.h, but for the second shift, E; the T must fit 16 bits, shifted.
  *
  * Layouts, for halves of `groups` groups of four channels:
  *
@@ -51,8 +51,5 @@ typedef struct {
   int32_t part_bytes;
   int32_t groups;
 } trecx_strassen_input;
-
-/* Fill in the addresses, in the tile too; the other fields are there. */
-void trecx_strassen_prepare(trecx_strassen_run *run);
 
 #endif

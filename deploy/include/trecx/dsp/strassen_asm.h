@@ -11,6 +11,8 @@
  * pair, 44 end of the weights, 48 tile, 52 entry at a part's second group, 56 at its first. Every
  * part of the tile ends with where to go then. */
 
+#define STRASSEN_REQUANTIZE REQUANTIZE_FAST_2X2_BY(TRECX_STRASSEN_SHIFT)
+
 #define STRASSEN_STORE           \
   "strb r1, [r8, r9]\n\t"        \
   "strb r0, [r8], #1\n\t"        \
@@ -38,7 +40,7 @@ static __attribute__((naked, noinline)) void trecx_strassen_tile(
       ".balign 4\n"
       "trecx_strassen_after_2:\n\t"
       "ldm.w lr!, {r4-r7}\n\t"
-      REQUANTIZE_FAST_2X2
+      STRASSEN_REQUANTIZE
       "ldrd r8, r9, [sp, #32]\n\t"
       STRASSEN_STORE
       "ldm sp, {r0-r3}\n\t"
@@ -55,7 +57,7 @@ static __attribute__((naked, noinline)) void trecx_strassen_tile(
       ".balign 4\n"
       "trecx_strassen_after_5:\n\t"
       "ldm.w lr!, {r4-r7}\n\t"
-      REQUANTIZE_FAST_2X2
+      STRASSEN_REQUANTIZE
       "ldrd r8, r9, [sp, #32]\n\t"
       "ldr r10, [sp, #40]\n\t"
       "add r8, r8, r10\n\t"
@@ -80,12 +82,12 @@ static __attribute__((naked, noinline)) void trecx_strassen_tile(
       ".balign 4\n"
       "trecx_strassen_after_7:\n\t"
       "ldm.w lr!, {r4-r7}\n\t"
-      REQUANTIZE_FAST_2X2
+      STRASSEN_REQUANTIZE
       "ldrd r8, r9, [sp, #32]\n\t"
       "adds r8, r8, #2\n\t"
       STRASSEN_STORE
       "ldm sp, {r0-r3}\n\t"
-      REQUANTIZE_FAST_2X2
+      STRASSEN_REQUANTIZE
       "ldrd r10, r11, [sp, #40]\n\t"
       "adds r4, r8, #1\n\t"
       "str r4, [sp, #32]\n\t"
@@ -105,7 +107,8 @@ extern const char trecx_strassen_groups[], trecx_strassen_after_1[], trecx_stras
 
 #define STRASSEN_GROUP_BYTES 40 /* of code */
 
-void trecx_strassen_prepare(trecx_strassen_run *run) {
+/* Fill in the addresses, in the tile too; the other fields are there. */
+static void trecx_strassen_prepare(trecx_strassen_run *run) {
   static const char *const after[TRECX_STRASSEN_PARTS] = {
       trecx_strassen_after_1, trecx_strassen_after_2, trecx_strassen_after_3, trecx_strassen_after_4,
       trecx_strassen_after_5, trecx_strassen_after_6, trecx_strassen_after_7};

@@ -103,8 +103,13 @@ typedef struct {
   int16_t activation_min, activation_max;
 } trecx_conv2d_1x1_s8_strassen_params;
 
+/* E = 12. */
 void trecx_conv2d_1x1_s8_strassen(const trecx_conv2d_1x1_s8_strassen_params *params,
                                   const int8_t *input, int8_t *output, void *scratch);
+
+/* E = 11. */
+void trecx_conv2d_1x1_s8_strassen_11(const trecx_conv2d_1x1_s8_strassen_params *params,
+                                     const int8_t *input, int8_t *output, void *scratch);
 
 /* A kernel of three rows with vertical stride 2, two output rows at once (trecx/dsp/rowpair.h).
  *
