@@ -2,13 +2,34 @@
 #include "trecx/dsp/window_inner.h"
 #include "trecx/kernels/conv2d_s8_dsp.h"
 
+/* Windows whose rows are one group, of two pixels. */
+static void gather_single_groups(const trecx_window *w, const trecx_window_state *s, int32_t offset,
+                                 int32_t step, uint32_t *tile) {
+  for (int32_t ky = 0; ky < w->kernel_height; ky++, tile += 4) {
+    const int8_t *const row = s->rows[ky];
+    const uint32_t x0 = trecx_load32(row + offset), x1 = trecx_load32(row + offset + step);
+    tile[0] = trecx_lanes_02(x0);
+    tile[1] = trecx_lanes_02(x1);
+    tile[2] = trecx_lanes_13(x0);
+    tile[3] = trecx_lanes_13(x1);
+  }
+}
+
 /* Windows whose rows are whole groups. */
 static void gather_groups(const trecx_window *w, const trecx_window_state *s, int32_t offset,
                           int32_t step, int32_t pixels, uint32_t *tile) {
   const int32_t groups = w->run >> 2;
+  if (groups == 1 && pixels == 2) {
+    gather_single_groups(w, s, offset, step, tile);
+    return;
+  }
   for (int32_t ky = 0; ky < w->kernel_height; ky++) {
     tile = trecx_wide_widen(tile, s->rows[ky] + offset, step, pixels, groups);
   }
+}
+
+static int32_t is_3x3x3(const trecx_window *w) {
+  return w->run == 9 && w->kernel_height == 3;
 }
 
 /* Other windows are always gathered in twos: a single one is computed twice. */
@@ -16,7 +37,7 @@ static void odd_rows(const trecx_window *w, trecx_wide_run *run, const trecx_win
                      int32_t offset, int32_t step, int32_t pixels) {
   const int32_t pixel_step = run->pixel_step;
   if (pixels == 1) step = run->pixel_step = 0;
-  if (w->run == 9 && w->kernel_height == 3) {
+  if (is_3x3x3(w)) {
     trecx_window_gather_3x3x3(s->rows, offset, step, run->tile);
   } else {
     trecx_window_gather(w, s, offset, step, 2, run->tile);
@@ -27,9 +48,16 @@ static void odd_rows(const trecx_window *w, trecx_wide_run *run, const trecx_win
 }
 
 static void output_row(const trecx_window *w, trecx_wide_run *run, const trecx_window_state *s) {
-  const int32_t step = w->stride_width * w->input_channels;
-  int32_t offset = 0;
-  for (int32_t left = w->output_width; left > 0; left -= 2, offset += 2 * step) {
+  const int32_t step = w->stride_width * w->input_channels, pixel_step = run->pixel_step;
+  int32_t left = w->output_width, offset = 0;
+  if (is_3x3x3(w)) { /* the loop below is as good, but slower */
+    for (; left > 1; left -= 2, offset += 2 * step) {
+      trecx_window_gather_3x3x3(s->rows, offset, step, run->tile);
+      trecx_wide_tile(run);
+      run->output += 2 * pixel_step;
+    }
+  }
+  for (; left > 0; left -= 2, offset += 2 * step) {
     const int32_t pixels = left > 1 ? 2 : 1;
     if (w->run & 3) {
       odd_rows(w, run, s, offset, step, pixels);

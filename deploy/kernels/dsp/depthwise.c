@@ -14,6 +14,7 @@ typedef struct {
   int32_t rows, plane;            /* words of a channel */
   trecx_depthwise_entry *entries; /* [4] */
   int8_t *zero;
+  trecx_depthwise_run run; /* what all channels and strips have in common */
 } state;
 
 /* The taps of a row as lanes (0, 1) and (1, 2), shifted left. */
@@ -63,6 +64,10 @@ static void start(const params_t *p, const shape_t *shape, state *s, void *scrat
   s->entries = (trecx_depthwise_entry *)(s->strip + 4 * s->plane);
   s->zero = (int8_t *)(s->entries + 4);
   trecx_fill_bytes(s->zero, (int8_t)p->input_zero_point, 4);
+  s->run.pixel_step = p->channels;
+  s->run.row_step = p->output_width * p->channels;
+  s->run.strip_gap = 4 * (s->plane - p->output_height * shape->stride * shape->words);
+  s->run.output_gap = 1 - p->output_height * s->run.row_step;
   /* Rows above and below the image are never written again. */
   for (int32_t i = 0; i < 4 * s->plane; i += 4) {
     for (int32_t k = 0; k < 4; k++) s->strip[i + k] = trecx_lanes(zero, zero);
@@ -81,28 +86,18 @@ static void keep_last_word(const state *s) {
   }
 }
 
-/* A column of which one pixel or both are outside of the image; x: of the first one, at `a`. */
-static void spread_edge(const params_t *p, const state *s, const trecx_depthwise_columns *columns,
-                        int32_t x) {
-  trecx_depthwise_edge edge = {.a = columns->a,
-                               .b = columns->a + columns->channels,
-                               .to = columns->to,
-                               .rows = columns->rows,
-                               .a_step = columns->row_bytes,
-                               .b_step = columns->row_bytes,
-                               .plane_bytes = columns->plane_bytes,
-                               .to_step = 4 * s->shape->words};
-  if (x < 0 || x >= p->input_width) {
-    edge.a = s->zero;
-    edge.a_step = 0;
-  }
-  if (x + 1 < 0 || x + 1 >= p->input_width) {
-    edge.b = s->zero;
-    edge.b_step = 0;
-    /* With a single strip, what is outside is still as it was filled. */
-    if (edge.a_step == 0 && p->output_width <= TRECX_STRIP_OUTPUTS) return;
-  }
-  trecx_depthwise_spread_edge(&edge);
+/* One half of the columns' first one: the pixel x, which may be outside of the image. With a single
+ * strip, what is outside is still as it was filled. */
+static void spread_half(const params_t *p, const state *s, const trecx_depthwise_columns *columns,
+                        int32_t x, int32_t upper) {
+  const int32_t inside = x >= 0 && x < p->input_width;
+  const trecx_depthwise_half half = {.a = inside ? columns->a + upper * columns->channels : s->zero,
+                                     .step = inside ? columns->row_bytes : 0,
+                                     .to = (int16_t *)columns->to + upper,
+                                     .rows = columns->rows,
+                                     .to_step = 4 * s->shape->words,
+                                     .plane_bytes = columns->plane_bytes};
+  if (inside || p->output_width > TRECX_STRIP_OUTPUTS) trecx_depthwise_spread_half(&half);
 }
 
 /* Spread the strip of outputs from column x on, in the channels from `input` on. */
@@ -129,7 +124,8 @@ static void spread_strip(const params_t *p, const state *s, const int8_t *input,
       x += 2 * columns.columns;
       s->shape->spread(&columns);
     } else {
-      spread_edge(p, s, &columns, x);
+      spread_half(p, s, &columns, x, 0);
+      spread_half(p, s, &columns, x + 1, 1);
       columns.to++;
       columns.a += 2 * p->channels;
       x += 2;
@@ -138,32 +134,27 @@ static void spread_strip(const params_t *p, const state *s, const int8_t *input,
 }
 
 /* The channels from `first` to base + 3; the four from `base` on are spread. */
-static void channel_group(const params_t *p, const state *s, const int8_t *input, int8_t *output,
+static void channel_group(const params_t *p, state *s, const int8_t *input, int8_t *output,
                           int32_t base, int32_t first) {
-  const int32_t skipped = first - base;
-  const int32_t row_step = p->output_width * p->channels, bytes = p->output_height * row_step;
-  const int32_t used_words = p->output_height * s->shape->stride * s->shape->words;
-  trecx_depthwise_run run = {.pixel_step = p->channels,
-                             .row_step = row_step,
-                             .strip_gap = 4 * (s->plane - used_words),
-                             .output_gap = 1 - bytes,
-                             .channels = 4 - skipped,
-                             .strip = s->strip + skipped * s->plane,
-                             .entry = &s->entries[skipped]};
+  const int32_t skipped = first - base, bytes = 1 - s->run.output_gap;
+  trecx_depthwise_run *const run = &s->run;
+  run->channels = 4 - skipped;
+  run->strip = s->strip + skipped * s->plane;
+  run->output = output + first;
   if (p->entries) {
-    run.entry = (const trecx_depthwise_entry *)p->entries + first;
+    run->entry = (const trecx_depthwise_entry *)p->entries + first;
   } else {
-    prepare_channels(p, first, 4 - skipped, &s->entries[skipped]);
+    prepare_channels(p, first, 4 - skipped, s->entries);
+    run->entry = s->entries;
   }
-  run.output = output + first;
   for (int32_t x = 0; x < p->output_width; x += TRECX_STRIP_OUTPUTS) {
     const int32_t left = p->output_width - x;
     spread_strip(p, s, input + base, x);
-    run.output_end = run.output + bytes;
-    run.entry_point = (left < TRECX_STRIP_OUTPUTS ? left : TRECX_STRIP_OUTPUTS) +
-                      (p->constants.fast_shift ? 0 : 7);
-    s->shape->strip(&run);
-    run.output += TRECX_STRIP_OUTPUTS * p->channels;
+    run->output_end = run->output + bytes;
+    run->entry_point = (left < TRECX_STRIP_OUTPUTS ? left : TRECX_STRIP_OUTPUTS) +
+                       (p->constants.fast_shift ? 0 : 7);
+    s->shape->strip(run);
+    run->output += TRECX_STRIP_OUTPUTS * p->channels;
   }
 }
 

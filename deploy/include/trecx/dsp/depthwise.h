@@ -57,19 +57,19 @@ typedef struct {
   int32_t plane_bytes;
 } trecx_depthwise_columns;
 
-/* One column: pixels at a and b, each advanced by its step from row to row. to_step: bytes from a
- * row of the strip to the next. The assembly relies on the order. */
+/* One half of a column, in four channels: pixels from `a` on, `step` bytes from row to row.
+ * to_step: bytes from a row of the strip to the next. The assembly relies on the order. */
 typedef struct {
-  const int8_t *a, *b;
-  uint32_t *to;
+  const int8_t *a;
+  int32_t step;
+  int16_t *to;
   int32_t rows;
-  int32_t a_step, b_step;
-  int32_t plane_bytes;
   int32_t to_step;
-} trecx_depthwise_edge;
+  int32_t plane_bytes;
+} trecx_depthwise_half;
 
 /* How a kernel works on strips.
- * words: in a row of a strip. strip: computes outputs; spread: inner columns. */
+ * words: in a row of a strip. strip: computes outputs; spread: columns inside of the image. */
 typedef struct {
   int32_t stride, words;
   void (*strip)(const trecx_depthwise_run *run);

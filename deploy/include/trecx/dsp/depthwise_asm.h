@@ -172,9 +172,12 @@ DEPTHWISE_FUNCTION trecx_depthwise_strip_5(
       DEPTHWISE_GENERAL_FIVE);
 }
 
-/* Lanes of the pixels in r8 and r9 in four channels, to four planes from r3 on. r7 and r12: one and
- * three planes. */
-#define DEPTHWISE_SPREAD                      \
+/* Lanes of the pixels at r1 and behind it in four channels, to four planes from r3 on; then the next
+ * row. r2 and r5: bytes to the next pixel and row; r7 and r12: one and three planes. */
+#define DEPTHWISE_SPREAD_ROW(ROW_BYTES)       \
+  "ldr r8, [r1]\n\t"                          \
+  "ldr r9, [r1, r2]\n\t"                      \
+  "add r1, r1, r5\n\t"                        \
   "sxtb16 r10, r8\n\t"                        \
   "sxtb16 r11, r9\n\t"                        \
   "sxtb16 r8, r8, ror #8\n\t"                 \
@@ -185,14 +188,7 @@ DEPTHWISE_FUNCTION trecx_depthwise_strip_5(
   "pkhtb r8, r9, r8, asr #16\n\t"             \
   "str r11, [r3, r7]\n\t"                     \
   "str r10, [r3, r7, lsl #1]\n\t"             \
-  "str r8, [r3, r12]\n\t"
-
-/* r1 input, r2 to the next pixel, r5 to the next row. */
-#define DEPTHWISE_SPREAD_ROW(ROW_BYTES)       \
-  "ldr r8, [r1]\n\t"                          \
-  "ldr r9, [r1, r2]\n\t"                      \
-  "add r1, r1, r5\n\t"                        \
-  DEPTHWISE_SPREAD                            \
+  "str r8, [r3, r12]\n\t"                     \
   "str lr, [r3], #" ROW_BYTES "\n\t"
 
 /* Two rows a turn; an odd number begins with the second. */
@@ -228,25 +224,28 @@ DEPTHWISE_FUNCTION trecx_depthwise_spread_2(
   __asm__ volatile(DEPTHWISE_SPREAD_COLUMNS("28"));
 }
 
-/* r1 r2 pixels, r5 r6 their steps, r4 rows, r0 step of the strip. */
-DEPTHWISE_FUNCTION trecx_depthwise_spread_edge(
-    const trecx_depthwise_edge *edge __attribute__((unused))) {
+/* One half of a column: r1 pixels, r2 their step, r3
+ * halfwords, r4 rows, r5 step of the strip, r7 and r12 one and three planes. */
+DEPTHWISE_FUNCTION trecx_depthwise_spread_half(
+    const trecx_depthwise_half *half __attribute__((unused))) {
   __asm__ volatile(
-      "push {r4-r11, lr}\n\t"
-      "ldm r0, {r1-r7}\n\t"
-      "ldr r0, [r0, #28]\n\t"
+      "push {r4-r10, lr}\n\t"
+      "ldm r0, {r1-r5, r7}\n\t"
       "add r12, r7, r7, lsl #1\n"
       "1:\n\t"
-      "ldr r8, [r1]\n\t"
-      "ldr r9, [r2]\n\t"
-      "add r1, r1, r5\n\t"
-      "add r2, r2, r6\n\t"
-      DEPTHWISE_SPREAD
-      "str lr, [r3]\n\t"
-      "add r3, r3, r0\n\t"
+      "ldrsb r8, [r1, #1]\n\t"
+      "ldrsb r9, [r1, #2]\n\t"
+      "ldrsb r10, [r1, #3]\n\t"
+      "ldrsb r0, [r1]\n\t"
+      "add r1, r1, r2\n\t"
+      "strh r8, [r3, r7]\n\t"
+      "strh r9, [r3, r7, lsl #1]\n\t"
+      "strh r10, [r3, r12]\n\t"
+      "strh r0, [r3]\n\t"
+      "add r3, r3, r5\n\t"
       "subs r4, r4, #1\n\t"
       "bne 1b\n\t"
-      "pop {r4-r11, pc}\n\t");
+      "pop {r4-r10, pc}\n\t");
 }
 
 /* clang-format on */

@@ -50,29 +50,25 @@ static inline void trecx_depthwise_strip_5(const trecx_depthwise_run *run) {
   trecx_depthwise_strip(run, 1, TRECX_STRIP_WORDS_1);
 }
 
-static inline void trecx_depthwise_spread_edge(const trecx_depthwise_edge *edge) {
-  for (int32_t row = 0; row < edge->rows; row++) {
+static inline void trecx_depthwise_spread_half(const trecx_depthwise_half *half) {
+  for (int32_t row = 0; row < half->rows; row++) {
     for (int32_t c = 0; c < 4; c++) {
-      const uint32_t low = (uint16_t)edge->a[row * edge->a_step + c];
-      const uint32_t high = (uint16_t)edge->b[row * edge->b_step + c];
-      edge->to[(row * edge->to_step + c * edge->plane_bytes) / 4] = low | high << 16;
+      half->to[(row * half->to_step + c * half->plane_bytes) / 2] = half->a[row * half->step + c];
     }
   }
 }
 
 static inline void trecx_depthwise_spread(trecx_depthwise_columns *columns, int32_t words) {
-  for (int32_t i = 0; i < columns->columns; i++) {
-    const trecx_depthwise_edge column = {.a = columns->a,
-                                         .b = columns->a + columns->channels,
-                                         .to = columns->to,
-                                         .rows = columns->rows,
-                                         .a_step = columns->row_bytes,
-                                         .b_step = columns->row_bytes,
-                                         .plane_bytes = columns->plane_bytes,
-                                         .to_step = 4 * words};
-    trecx_depthwise_spread_edge(&column);
-    columns->a += 2 * columns->channels;
-    columns->to++;
+  for (int32_t i = 0; i < 2 * columns->columns; i++) {
+    const trecx_depthwise_half half = {.a = columns->a,
+                                       .step = columns->row_bytes,
+                                       .to = (int16_t *)columns->to + (i & 1),
+                                       .rows = columns->rows,
+                                       .to_step = 4 * words,
+                                       .plane_bytes = columns->plane_bytes};
+    trecx_depthwise_spread_half(&half);
+    columns->a += columns->channels;
+    columns->to += i & 1;
   }
 }
 
