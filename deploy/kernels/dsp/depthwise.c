@@ -117,7 +117,7 @@ static void spread_strip(const params_t *p, const state *s, const int8_t *input,
   }
   x -= p->pad_left;
   columns.a = input + x * p->channels;
-  while (columns.to != end) {
+  while (columns.to != end && (x < p->input_width || p->output_width > TRECX_STRIP_OUTPUTS)) {
     const int32_t left = (int32_t)(end - columns.to), inside = (p->input_width - x) >> 1;
     if (x >= 0 && inside > 0) {
       columns.columns = inside < left ? inside : left;

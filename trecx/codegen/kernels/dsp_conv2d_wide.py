@@ -145,7 +145,7 @@ class DspConv2DWide(KernelChoice):
                 params={**layer, **window_fields(op, window), **activation_fields(op)},
                 inputs=(op.inputs[0],),
                 outputs=(op.output,),
-                scratch_bytes=16 * layer["layer.groups"] + window.scratch_bytes,
+                scratch_bytes=32 * layer["layer.groups"] + window.scratch_bytes,
                 overlap={0: window_overlap(op)},
                 instructions=self._instructions(layer, window),
                 scheme=self.scheme,

@@ -160,16 +160,28 @@ DEPTHWISE_FUNCTION trecx_depthwise_strip_2(
 }
 
 /* Stride 1, exactly five outputs in a row. */
+#define DEPTHWISE_FIVE_BEGIN         \
+  DEPTHWISE_BEGIN DEPTHWISE_THREE_ROWS(DEPTHWISE_ROW_5) \
+  "ldrd r9, r10, [sp]\n\t"           \
+  "ldrd r6, r7, [lr, #28]\n\t"
+
 DEPTHWISE_FUNCTION trecx_depthwise_strip_5(
     const trecx_depthwise_run *run __attribute__((unused))) {
   __asm__ volatile(
-      DEPTHWISE_BEGIN DEPTHWISE_THREE_ROWS(DEPTHWISE_ROW_5)
-      DEPTHWISE_REQUANTIZE_BEGIN
-      ".byte 0, 0, 0, 0, 0, (35f - 2b) / 2, 0, 0, 0, 0, 0, 0, (55f - 2b) / 2, 0\n"
+      DEPTHWISE_FIVE_BEGIN
+      "add r8, r9, r10\n\t"
       DEPTHWISE_FAST_FIVE
-      DEPTHWISE_NEXT("32")
-      "55:\n\t" DEPTHWISE_SHIFT
-      DEPTHWISE_GENERAL_FIVE);
+      DEPTHWISE_NEXT("32"));
+}
+
+/* The same with the general requantisation. */
+DEPTHWISE_FUNCTION trecx_depthwise_strip_5_general(
+    const trecx_depthwise_run *run __attribute__((unused))) {
+  __asm__ volatile(
+      DEPTHWISE_FIVE_BEGIN
+      DEPTHWISE_SHIFT
+      DEPTHWISE_GENERAL_FIVE
+      DEPTHWISE_NEXT("32"));
 }
 
 /* Lanes of the pixels at r1 and behind it in four channels, to four planes from r3 on; then the next

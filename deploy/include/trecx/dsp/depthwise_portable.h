@@ -50,6 +50,10 @@ static inline void trecx_depthwise_strip_5(const trecx_depthwise_run *run) {
   trecx_depthwise_strip(run, 1, TRECX_STRIP_WORDS_1);
 }
 
+static inline void trecx_depthwise_strip_5_general(const trecx_depthwise_run *run) {
+  trecx_depthwise_strip(run, 1, TRECX_STRIP_WORDS_1);
+}
+
 static inline void trecx_depthwise_spread_half(const trecx_depthwise_half *half) {
   for (int32_t row = 0; row < half->rows; row++) {
     for (int32_t c = 0; c < 4; c++) {

@@ -64,7 +64,7 @@ void trecx_conv2d_1x1_s8_eight(const trecx_conv2d_1x1_s8_eight_params *params, c
 
 /* The same operators with weights of 16 bits (trecx/dsp/wide.h); an even number of output channels.
  *
- * scratch: TRECX_WIDE_SCRATCH, then what trecx_window_start takes. */
+ * scratch: twice TRECX_WIDE_SCRATCH, then what trecx_window_start takes. */
 typedef struct {
   trecx_wide_layer layer;
   trecx_window window;
