@@ -38,21 +38,14 @@ static void sum_four(const params_t *p, const window *w, const int8_t *input, ui
   uint32_t found[2] = {0, 0};
   for (int32_t y = whole ? 1 : w->height; y > 0; y--, input += p->input_width * step) {
     const int8_t *from = input;
-    int32_t left = width;
-    for (; left >= 4; left -= 4, from += 4 * step) {
-      add_value(from, found);
-      add_value(from + step, found);
-      add_value(from + 2 * step, found);
-      add_value(from + 3 * step, found);
-    }
-    for (; left > 0; left--, from += step) add_value(from, found);
+    for (int32_t left = width; left > 0; left--, from += step) add_value(from, found);
   }
   sums[0] = found[0];
   sums[1] = found[1];
 }
 
 /* sum / count, rounded to nearest, ties away from zero, limited to the activation. */
-static int8_t mean(const params_t *p, int32_t sum, int32_t count) {
+static __attribute__((noinline)) int8_t mean(const params_t *p, int32_t sum, int32_t count) {
   const int32_t half = count >> 1;
   const int32_t value = (sum > 0 ? sum + half : sum - half) / count;
   return (int8_t)smallest(largest(value, p->activation_min), p->activation_max);

@@ -98,8 +98,7 @@
   "44:\n\t" DEPTHWISE_GENERAL("r3", DEPTHWISE_SECOND, "[r11, r10, lsl #1]")      \
   "43:\n\t" DEPTHWISE_GENERAL("r2", "", "[r9, r10, lsl #1]")                     \
   "42:\n\t" DEPTHWISE_GENERAL("r1", "", "[r9, r10]")                             \
-  "41:\n\t" DEPTHWISE_GENERAL("r0", "", "[r9]")                                  \
-  "b 9b\n\t"
+  "41:\n\t" DEPTHWISE_GENERAL("r0", "", "[r9]")
 
 #define DEPTHWISE_SHIFT "ldr r8, [lr, #36]\n\t"
 
@@ -145,7 +144,8 @@
   "55:\n\t" DEPTHWISE_SHIFT "b 45f\n"                                                             \
   "56:\n\t" DEPTHWISE_SHIFT                                                                       \
   DEPTHWISE_GENERAL("r5", DEPTHWISE_SECOND, "[r11, r10, lsl #2]")                                 \
-  DEPTHWISE_GENERAL_FIVE
+  DEPTHWISE_GENERAL_FIVE                                                                          \
+  "b 9b\n\t"
 
 /* Stride 1. */
 DEPTHWISE_FUNCTION trecx_depthwise_strip_1(
@@ -203,17 +203,15 @@ DEPTHWISE_FUNCTION trecx_depthwise_strip_5_general(
   "str r8, [r3, r12]\n\t"                     \
   "str lr, [r3], #" ROW_BYTES "\n\t"
 
-/* Two rows a turn; an odd number begins with the second. */
-#define DEPTHWISE_SPREAD_COLUMNS(ROW_BYTES)   \
+/* ROWS: what a turn does; START: where one begins. */
+#define DEPTHWISE_SPREAD_COLUMNS(START, ROWS) \
   "push {r4-r11, lr}\n\t"                     \
   "ldm r0, {r1-r7}\n\t"                       \
   "add r12, r7, r7, lsl #1\n"                 \
   "1:\n\t"                                    \
-  "adds r4, r4, #1\n\t"                       \
-  "lsrs r4, r4, #1\n\t"                       \
-  "bcc 3f\n"                                  \
-  "2:\n\t" DEPTHWISE_SPREAD_ROW(ROW_BYTES)    \
-  "3:\n\t" DEPTHWISE_SPREAD_ROW(ROW_BYTES)    \
+  START                                       \
+  "2:\n\t"                                    \
+  ROWS                                        \
   "subs r4, r4, #1\n\t"                       \
   "bne 2b\n\t"                                \
   "ldr r1, [r0]\n\t"                          \
@@ -228,12 +226,18 @@ DEPTHWISE_FUNCTION trecx_depthwise_strip_5_general(
 
 DEPTHWISE_FUNCTION trecx_depthwise_spread_1(
     trecx_depthwise_columns *columns __attribute__((unused))) {
-  __asm__ volatile(DEPTHWISE_SPREAD_COLUMNS("16"));
+  /* Two rows a turn; an odd number begins with the second. */
+  __asm__ volatile(DEPTHWISE_SPREAD_COLUMNS(
+      "adds r4, r4, #1\n\t"
+      "lsrs r4, r4, #1\n\t"
+      "bcc 3f\n\t",
+      DEPTHWISE_SPREAD_ROW("16")
+      "3:\n\t" DEPTHWISE_SPREAD_ROW("16")));
 }
 
 DEPTHWISE_FUNCTION trecx_depthwise_spread_2(
     trecx_depthwise_columns *columns __attribute__((unused))) {
-  __asm__ volatile(DEPTHWISE_SPREAD_COLUMNS("28"));
+  __asm__ volatile(DEPTHWISE_SPREAD_COLUMNS("", DEPTHWISE_SPREAD_ROW("28")));
 }
 
 /* One half of a column: r1 pixels, r2 their step, r3
