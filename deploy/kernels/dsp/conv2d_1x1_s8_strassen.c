@@ -1,4 +1,4 @@
-#define TRECX_STRASSEN_SHIFT "12"
+#define TRECX_STRASSEN_SHIFT 12
 #include "trecx/dsp/strassen_inner.h"
 
 void trecx_conv2d_1x1_s8_strassen(const trecx_conv2d_1x1_s8_strassen_params *params,

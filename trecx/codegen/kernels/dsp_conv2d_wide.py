@@ -77,9 +77,7 @@ class ShiftedLayer:
     fast: bool
 
 
-def shifted_layer(
-    op: Operator, largest_d: int = 7, fast_shift: int = FAST_SHIFT
-) -> ShiftedLayer:
+def shifted_layer(op: Operator, largest_d: int = 7, fast_shift: int = FAST_SHIFT) -> ShiftedLayer:
     channels = pack_channels(op, fast_shift, largest_d)
     assert isinstance(channels, Channels), channels
     fast = channels.form.fast_shift > 0

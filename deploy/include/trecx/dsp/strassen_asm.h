@@ -11,7 +11,9 @@
  * pair, 44 end of the weights, 48 tile, 52 entry at a part's second group, 56 at its first. Every
  * part of the tile ends with where to go then. */
 
-#define STRASSEN_REQUANTIZE REQUANTIZE_FAST_2X2_BY(TRECX_STRASSEN_SHIFT)
+#define STRASSEN_TEXT_OF(X) #X
+#define STRASSEN_TEXT(X) STRASSEN_TEXT_OF(X)
+#define STRASSEN_REQUANTIZE REQUANTIZE_FAST_2X2_BY(STRASSEN_TEXT(TRECX_STRASSEN_SHIFT))
 
 #define STRASSEN_STORE           \
   "strb r1, [r8, r9]\n\t"        \

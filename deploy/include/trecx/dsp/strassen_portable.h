@@ -2,8 +2,6 @@
 #ifndef TRECX_DSP_STRASSEN_PORTABLE_H
 #define TRECX_DSP_STRASSEN_PORTABLE_H
 
-#include <stdlib.h>
-
 static void trecx_strassen_prepare(trecx_strassen_run *run) {
   (void)run;
 }
@@ -41,7 +39,7 @@ static void strassen_store(const trecx_strassen_run *run, strassen_sums sums,
                            const uint32_t *constants, int8_t *output) {
   for (int32_t i = 0; i < 4; i++) {
     const int32_t *const c = (const int32_t *)constants + i / 2 * 2;
-    const int32_t y = trecx_smmla(sums.at[i], c[0], c[1]) >> (atoi(TRECX_STRASSEN_SHIFT) - 1);
+    const int32_t y = trecx_smmla(sums.at[i], c[0], c[1]) >> (TRECX_STRASSEN_SHIFT - 1);
     output[i / 2 + i % 2 * run->pixel_step] = (int8_t)trecx_half_to_s8(y);
   }
 }
