@@ -59,6 +59,10 @@ def chosen_shapes(rng):
     yield conv_2d(rng, (1, 6, 6, 8), 4, (1, 1), stride=(2, 2), activation=none)
     yield conv_2d(rng, (1, 7, 5, 5), 7, (3, 3), padding=Padding(2, 1, 0, 3), activation=relu)
     yield conv_2d(rng, (1, 9, 1, 4), 2, (2, 1), stride=(3, 1), padding="VALID")
+    yield conv_2d(rng, (1, 8, 7, 1), 4, (10, 4), stride=(2, 2), activation=relu)
+    yield conv_2d(rng, (1, 5, 6, 4), 6, (2, 2), stride=(1, 2), activation=none)
+    for pixels, channels, filters in ((9, 64, 8), (7, 8, 4), (3, 72, 8), (1, 128, 4), (6, 16, 12)):
+        yield conv_2d(rng, (1, 1, pixels, channels), filters, (1, 1), activation=relu)
     for size in ((6, 6), (13, 5), (7, 12), (9, 13), (3, 3), (1, 2)):
         for channels in (4, 7, 16):
             for stride in (1, 2):

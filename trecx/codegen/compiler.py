@@ -34,7 +34,7 @@ from trecx.policies import DevicePolicy
 
 QUICK_ROUNDS = 60  # of the placement search, while bands are tried
 # Largest growth of the estimated instructions that bands of rows may cost.
-SLOWDOWN = {Optimize.SIZE: 0.1, Optimize.BALANCED: 0.006, Optimize.SPEED: 0.005}
+SLOWDOWN = {Optimize.SIZE: 0.1, Optimize.BALANCED: 0.007, Optimize.SPEED: 0.005}
 RUNTIME_SOURCES = ("runtime/exit_policy.c",)
 LOGITS_SOURCES = ("runtime/exit_logits.c",)
 

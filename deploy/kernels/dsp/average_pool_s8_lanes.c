@@ -24,23 +24,28 @@ static window window_at(const params_t *p, int32_t top, int32_t left) {
   return w;
 }
 
-/* Lanes of the sums of four channels: 0 and 2, 1 and 3. At most 255 values of eight bits. */
+/* Add four channels to the lanes of channels 0 and 2, 1 and 3. */
+static inline void add_value(const int8_t *input, uint32_t sums[2]) {
+  const uint32_t values = trecx_load32(input);
+  sums[0] = trecx_add_lanes_02(sums[0], values);
+  sums[1] = trecx_add_lanes_13(sums[1], values);
+}
+
+/* Of a window; at most 255 values of eight bits. Whole rows are one long row. */
 static void sum_four(const params_t *p, const window *w, const int8_t *input, uint32_t sums[2]) {
-  const int32_t row_gap = (p->input_width - w->width) * p->channels;
-  uint32_t even = 0, odd = 0;
-  for (int32_t y = 0; y < w->height; y++, input += row_gap) {
-    for (int32_t x = 0; x < w->width; x++, input += p->channels) {
-      const uint32_t values = trecx_load32(input);
-      even = trecx_add_lanes_02(even, values);
-      odd = trecx_add_lanes_13(odd, values);
-    }
+  const int32_t whole = w->width == p->input_width, step = p->channels;
+  const int32_t width = whole ? w->width * w->height : w->width;
+  uint32_t found[2] = {0, 0};
+  for (int32_t y = whole ? 1 : w->height; y > 0; y--, input += p->input_width * step) {
+    const int8_t *from = input;
+    for (int32_t left = width; left > 0; left--, from += step) add_value(from, found);
   }
-  sums[0] = even;
-  sums[1] = odd;
+  sums[0] = found[0];
+  sums[1] = found[1];
 }
 
 /* sum / count, rounded to nearest, ties away from zero, limited to the activation. */
-static int8_t mean(const params_t *p, int32_t sum, int32_t count) {
+static __attribute__((noinline)) int8_t mean(const params_t *p, int32_t sum, int32_t count) {
   const int32_t half = count >> 1;
   const int32_t value = (sum > 0 ? sum + half : sum - half) / count;
   return (int8_t)smallest(largest(value, p->activation_min), p->activation_max);

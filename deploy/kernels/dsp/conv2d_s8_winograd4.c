@@ -70,25 +70,23 @@ static void transform_tiles(const params_t *p, const state *s) {
   }
 }
 
-/* Two filters from `channel` on, two tiles from `tile` on. */
-static void finish_tiles(const params_t *p, const state *s, int32_t channel, int32_t tile,
-                         int8_t *output) {
-  trecx_winograd4_output out = {.pixel = p->output_channels,
-                                .row = p->output_width * p->output_channels,
-                                .factors = trecx_winograd4_factors[0],
-                                .fast = p->constants.fast_shift,
-                                .temporary = (int32_t *)s->temporary};
-  const int32_t tiles = tile + 1 < s->tile_count ? 2 : 1;
+/* Two filters, `tiles` neighbours (1 or 2), from `output` on. */
+static void finish_tiles(const state *s, const trecx_dsp_channel *filters, int32_t tiles,
+                         trecx_winograd4_output *out, int8_t *output) {
+  const int32_t next_tile = 4 * out->pixel;
+  out->sums = s->sums;
   for (int32_t filter = 0; filter < 2; filter++) {
-    const trecx_dsp_requant *const q = &s->channels[channel + filter].requant;
-    out.multiplier = q->multiplier;
-    out.offset = q->offset;
-    out.shift = q->shift;
-    for (int32_t t = 0; t < tiles; t++) {
-      out.sums = s->sums + (2 * filter + t) * TRECX_WINOGRAD4_POINTS;
-      out.output = output + 4 * (tile + t) * p->output_channels + channel + filter;
-      trecx_winograd4_finish(&out);
+    out->multiplier = filters[filter].requant.multiplier;
+    out->offset = filters[filter].requant.offset;
+    out->shift = filters[filter].requant.shift;
+    out->output = output + filter;
+    trecx_winograd4_finish(out);
+    out->sums += TRECX_WINOGRAD4_POINTS;
+    if (tiles > 1) {
+      out->output += next_tile;
+      trecx_winograd4_finish(out);
     }
+    out->sums += TRECX_WINOGRAD4_POINTS;
   }
 }
 
@@ -98,11 +96,17 @@ static void output_tiles(const params_t *p, const state *s, int8_t *output) {
                                      .sums = s->sums,
                                      .end = s->sums + TRECX_WINOGRAD4_POINTS,
                                      .filters = p->weights};
+  trecx_winograd4_output out = {.pixel = p->output_channels,
+                                .row = p->output_width * p->output_channels,
+                                .factors = trecx_winograd4_factors[0],
+                                .fast = p->constants.fast_shift,
+                                .temporary = (int32_t *)s->temporary};
   for (int32_t channel = 0; channel < p->output_channels; channel += 2) {
+    int8_t *to = output + channel;
     product.tiles = s->tiles;
-    for (int32_t tile = 0; tile < s->tile_count; tile += 2) {
+    for (int32_t left = s->tile_count; left > 0; left -= 2, to += 8 * p->output_channels) {
       trecx_winograd4_multiply(&product);
-      finish_tiles(p, s, channel, tile, output);
+      finish_tiles(s, &s->channels[channel], left, &out, to);
       product.tiles += s->pair_words;
     }
     product.filters += TRECX_WINOGRAD4_POINTS * (2 + 4 * groups);

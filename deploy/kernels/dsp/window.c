@@ -33,9 +33,9 @@ void trecx_window_read(const trecx_window *w, trecx_window_state *s, const int8_
   }
 }
 
-/* The last bytes, fewer than four, of every row of each pixel's window. */
-static void gather_tails(const trecx_window *w, const trecx_window_state *s, int32_t offset,
-                         int32_t step, int32_t pixels, uint32_t *tile) {
+/* Copy the last bytes, fewer than four, of every row of each pixel's window. */
+static void copy_tails(const trecx_window *w, const trecx_window_state *s, int32_t offset,
+                       int32_t step, int32_t pixels) {
   const int32_t size = trecx_window_tail_bytes(w), height = w->kernel_height;
   const int32_t third_step = pixels == 3 ? 2 * step : step;
   int8_t *to = s->tails;
@@ -47,16 +47,24 @@ static void gather_tails(const trecx_window *w, const trecx_window_state *s, int
       to[2 * size] = from[third_step];
     }
   }
-  trecx_bytepair_widen(tile, s->tails, size, pixels, size >> 2);
 }
 
 void trecx_window_gather(const trecx_window *w, const trecx_window_state *s, int32_t offset,
                          int32_t step, int32_t pixels, uint32_t *tile) {
-  const int32_t groups = w->run >> 2;
-  if (groups > 0) {
-    for (int32_t ky = 0; ky < w->kernel_height; ky++) {
-      tile = trecx_bytepair_widen(tile, s->rows[ky] + offset, step, pixels, groups);
+  const int32_t tail_bytes = trecx_window_tail_bytes(w);
+  int32_t groups = w->run >> 2, rows = groups > 0 ? w->kernel_height : 0;
+  const int8_t *const *row = s->rows;
+  if (tail_bytes > 0) copy_tails(w, s, offset, step, pixels);
+  for (;; rows--) { /* what is left of the rows is one more row */
+    const int8_t *from = s->tails;
+    if (rows > 0) {
+      from = *row++ + offset;
+    } else {
+      groups = tail_bytes >> 2;
+      step = tail_bytes;
+      if (groups == 0) break;
     }
+    tile = trecx_bytepair_widen(tile, from, step, pixels, groups);
+    if (rows <= 0) break;
   }
-  if (w->run & 3) gather_tails(w, s, offset, step, pixels, tile);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -47,27 +48,50 @@ def wide_fields(
     order: from shifted weights, int64 (channels, height, width, inputs), to those of the stream,
     (channels, multiple of 4), which must fit 16 bits.
     """
-    channels = pack_channels(op, FAST_SHIFT, largest_d)
+    layer = shifted_layer(op, largest_d)
+    weights = order(layer.weights)
+    assert -INT16_LIMIT <= weights.min() <= weights.max() < INT16_LIMIT
+    stream = [
+        layer.biases.reshape(-1, 2) & 0xFFFFFFFF,
+        group_words(weights),
+        layer.requantisation.reshape(len(weights) // 2, -1) & 0xFFFFFFFF,
+    ]
+    return {
+        "layer.weights": Blob("uint32_t", np.concatenate(stream, axis=1).reshape(-1)),
+        "layer.channels": len(weights),
+        "layer.fast": int(layer.fast),
+    }
+
+
+@dataclass(frozen=True)
+class ShiftedLayer:
+    """Weights (channels, height, width, inputs) and biases (channels,), shifted left as the
+    requantisation wants the sums; int64.
+
+    requantisation: multiplier, offset and in the general form the shift of each channel.
+    """
+
+    weights: np.ndarray
+    biases: np.ndarray
+    requantisation: np.ndarray
+    fast: bool
+
+
+def shifted_layer(op: Operator, largest_d: int = 7, fast_shift: int = FAST_SHIFT) -> ShiftedLayer:
+    channels = pack_channels(op, fast_shift, largest_d)
     assert isinstance(channels, Channels), channels
     fast = channels.form.fast_shift > 0
     constants = [channels.exceptions.get(i, c) for i, c in enumerate(channels.standard)]
     left = np.array([c.shift + 1 if fast else 1 for c in constants])
-    weights = order(channels.weights(op).astype(np.int64) << left[:, None, None, None])
-    assert -INT16_LIMIT <= weights.min() <= weights.max() < INT16_LIMIT
-    biases = np.array([c.bias for c in constants]) << left
     requantisation = [
         [c.multiplier, c.offset] if fast else [c.multiplier, c.offset, c.shift] for c in constants
     ]
-    stream = [
-        biases.reshape(-1, 2) & 0xFFFFFFFF,
-        _group_words(weights),
-        np.array(requantisation).reshape(len(constants) // 2, -1) & 0xFFFFFFFF,
-    ]
-    return {
-        "layer.weights": Blob("uint32_t", np.concatenate(stream, axis=1).reshape(-1)),
-        "layer.channels": len(constants),
-        "layer.fast": int(fast),
-    }
+    return ShiftedLayer(
+        channels.weights(op).astype(np.int64) << left[:, None, None, None],
+        np.array([c.bias for c in constants]) << left,
+        np.array(requantisation),
+        fast,
+    )
 
 
 def _window_fields(op: Operator) -> dict[str, object]:
@@ -82,7 +106,7 @@ def _window_fields(op: Operator) -> dict[str, object]:
     return {**wide_fields(op, order), "layer.groups": groups}
 
 
-def _group_words(weights: np.ndarray) -> np.ndarray:
+def group_words(weights: np.ndarray) -> np.ndarray:
     """Words (pairs, [group][2][2 filters]) of int64 weights (channels, inputs)."""
     lanes = (weights & 0xFFFF).reshape(len(weights), -1, 4)
     words = np.stack([lanes[..., 0] | lanes[..., 2] << 16, lanes[..., 1] | lanes[..., 3] << 16], -1)
@@ -119,7 +143,7 @@ class DspConv2DWide(KernelChoice):
                 params={**layer, **window_fields(op, window), **activation_fields(op)},
                 inputs=(op.inputs[0],),
                 outputs=(op.output,),
-                scratch_bytes=16 * layer["layer.groups"] + window.scratch_bytes,
+                scratch_bytes=32 * layer["layer.groups"] + window.scratch_bytes,
                 overlap={0: window_overlap(op)},
                 instructions=self._instructions(layer, window),
                 scheme=self.scheme,

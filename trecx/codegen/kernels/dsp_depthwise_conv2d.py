@@ -12,9 +12,9 @@ from trecx.codegen.lowering import Blob, Isa, KernelChoice, Step, register
 from trecx.ir.graph import Operator
 
 FAST_SHIFT = 10  # TRECX_DEPTHWISE_FAST_SHIFT
-ENTRY_BYTES = 60  # sizeof(trecx_depthwise_entry)
-STRIP_OUTPUTS = {1: 6, 2: 4}
-STRIP_WORDS = {1: 4, 2: 5}
+ENTRY_BYTES = 40  # sizeof(trecx_depthwise_entry)
+STRIP_OUTPUTS = 6
+STRIP_WORDS = {1: 4, 2: 7}  # by stride
 # Instructions measured on an emulated Cortex-M4.
 ROW = {1: 55, 2: 43}
 OUTPUT = 3
@@ -64,18 +64,18 @@ class DspDepthwise3x3(KernelChoice):
             "output_height": out_height,
             "output_width": out_width,
             "channels": channels,
-            "stride": stride,
             "pad_top": op.attrs.padding.top,
             "pad_left": op.attrs.padding.left,
             "input_zero_point": source.zero_point,
             **activation_fields(op),
         }
         rows = (out_height - 1) * stride + 3
+        kernel = f"depthwise_conv2d_s8_3x3{_variant(stride, out_width)}"
         in_place = source.shape == op.output.shape and stride == 1 and op.attrs.padding.left <= 2
         return [
             Step(
-                kernel="trecx_depthwise_conv2d_s8_3x3",
-                sources=("dsp/depthwise_conv2d_s8_3x3.c", "dsp/channels.c"),
+                kernel=f"trecx_{kernel}",
+                sources=(f"dsp/{kernel}.c", "dsp/depthwise.c", "dsp/channels.c"),
                 header="depthwise_conv2d_s8_dsp.h",
                 params_type="trecx_depthwise_conv2d_s8_3x3_params",
                 params=params,
@@ -99,7 +99,7 @@ class DspDepthwise3x3(KernelChoice):
     def _instructions(self, op: Operator, params: dict, rows: int) -> int:
         _, height, width, channels = op.output.shape
         stride = op.attrs.stride[0]
-        strips = -(-width // STRIP_OUTPUTS[stride])
+        strips = -(-width // STRIP_OUTPUTS)
         per_output = OUTPUT + (0 if params["constants.fast_shift"] else 2)
         per_channel = (
             self.per_channel + strips * (RUN + height * ROW[stride]) + height * width * per_output
@@ -110,6 +110,13 @@ class DspDepthwise3x3(KernelChoice):
         )
         groups = -(-channels // 4)
         return channels * per_channel + groups * (spread + strips * STRIP) + 200
+
+
+def _variant(stride: int, out_width: int) -> str:
+    """The end of the kernel's name."""
+    if stride == 2:
+        return "_stride2"
+    return "_five" if out_width == 5 else ""
 
 
 def _nine_taps(weights: np.ndarray) -> np.ndarray:
@@ -143,7 +150,7 @@ def _entries(op: Operator, constants: Channels) -> np.ndarray:
     left = np.array([c.shift + 1 if fast else 1 for c in channels])
     taps = _nine_taps(constants.weights(op)).astype(np.int64) << left[:, None, None] & 0xFFFF
     pairs = np.stack([taps[..., 0] | taps[..., 1] << 16, taps[..., 1] | taps[..., 2] << 16], -1)
-    biases = np.repeat(np.array([c.bias for c in channels]) << left, 6).reshape(-1, 6)
+    biases = (np.array([c.bias for c in channels]) << left).reshape(-1, 1)
     requantisation = np.array([[c.multiplier, c.offset, c.shift] for c in channels])
     words = np.concatenate([biases, pairs.reshape(len(channels), -1), requantisation], axis=1)
     return (words & 0xFFFFFFFF).reshape(-1)

@@ -9,7 +9,7 @@ static inline int32_t trecx_depthwise_lane(const uint32_t *words, int32_t index)
 static inline int8_t trecx_depthwise_sum(const trecx_depthwise_run *run,
                                          const trecx_depthwise_entry *e, const uint32_t *rows,
                                          int32_t words, int32_t first) {
-  int32_t sum = e->bias[0];
+  int32_t sum = e->bias;
   for (int32_t ky = 0; ky < 3; ky++, rows += words) {
     sum += trecx_depthwise_lane(e->weights[ky], 0) * trecx_depthwise_lane(rows, first) +
            trecx_depthwise_lane(e->weights[ky], 1) * trecx_depthwise_lane(rows, first + 1) +
@@ -46,22 +46,42 @@ static inline void trecx_depthwise_strip_2(const trecx_depthwise_run *run) {
   trecx_depthwise_strip(run, 2, TRECX_STRIP_WORDS_2);
 }
 
-static inline void trecx_depthwise_spread(const trecx_depthwise_column *column, int32_t words) {
-  for (int32_t row = 0; row < column->rows; row++) {
+static inline void trecx_depthwise_strip_5(const trecx_depthwise_run *run) {
+  trecx_depthwise_strip(run, 1, TRECX_STRIP_WORDS_1);
+}
+
+static inline void trecx_depthwise_strip_5_general(const trecx_depthwise_run *run) {
+  trecx_depthwise_strip(run, 1, TRECX_STRIP_WORDS_1);
+}
+
+static inline void trecx_depthwise_spread_half(const trecx_depthwise_half *half) {
+  for (int32_t row = 0; row < half->rows; row++) {
     for (int32_t c = 0; c < 4; c++) {
-      const uint32_t low = (uint16_t)column->a[row * column->a_step + c];
-      const uint32_t high = (uint16_t)column->b[row * column->b_step + c];
-      column->to[row * words + c * column->plane_bytes / 4] = low | high << 16;
+      half->to[(row * half->to_step + c * half->plane_bytes) / 2] = half->a[row * half->step + c];
     }
   }
 }
 
-static inline void trecx_depthwise_spread_1(const trecx_depthwise_column *column) {
-  trecx_depthwise_spread(column, TRECX_STRIP_WORDS_1);
+static inline void trecx_depthwise_spread(trecx_depthwise_columns *columns, int32_t words) {
+  for (int32_t i = 0; i < 2 * columns->columns; i++) {
+    const trecx_depthwise_half half = {.a = columns->a,
+                                       .step = columns->row_bytes,
+                                       .to = (int16_t *)columns->to + (i & 1),
+                                       .rows = columns->rows,
+                                       .to_step = 4 * words,
+                                       .plane_bytes = columns->plane_bytes};
+    trecx_depthwise_spread_half(&half);
+    columns->a += columns->channels;
+    columns->to += i & 1;
+  }
 }
 
-static inline void trecx_depthwise_spread_2(const trecx_depthwise_column *column) {
-  trecx_depthwise_spread(column, TRECX_STRIP_WORDS_2);
+static inline void trecx_depthwise_spread_1(trecx_depthwise_columns *columns) {
+  trecx_depthwise_spread(columns, TRECX_STRIP_WORDS_1);
+}
+
+static inline void trecx_depthwise_spread_2(trecx_depthwise_columns *columns) {
+  trecx_depthwise_spread(columns, TRECX_STRIP_WORDS_2);
 }
 
 #endif

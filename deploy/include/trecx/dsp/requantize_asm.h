@@ -8,14 +8,17 @@
 #define REQUANTIZE_FAST(X, MULTIPLIER, OFFSET)            \
   "smmla " X ", " X ", " MULTIPLIER ", " OFFSET "\n\t"
 
-#define REQUANTIZE_SATURATE(X) "ssat " X ", #8, " X ", asr #12\n\t"
+#define REQUANTIZE_SATURATE_BY(X, SHIFT) "ssat " X ", #8, " X ", asr #" SHIFT "\n\t"
+#define REQUANTIZE_SATURATE(X) REQUANTIZE_SATURATE_BY(X, "12")
 
-/* r4 r5, r6 r7: multiplier and offset of the filters. */
-#define REQUANTIZE_FAST_2X2                                                     \
+/* r4 r5, r6 r7: multiplier and offset of the filters. SHIFT: the second one. */
+#define REQUANTIZE_FAST_2X2_BY(SHIFT)                                           \
   REQUANTIZE_FAST("r0", "r4", "r5") REQUANTIZE_FAST("r1", "r4", "r5")           \
   REQUANTIZE_FAST("r2", "r6", "r7") REQUANTIZE_FAST("r3", "r6", "r7")           \
-  REQUANTIZE_SATURATE("r0") REQUANTIZE_SATURATE("r1")                           \
-  REQUANTIZE_SATURATE("r2") REQUANTIZE_SATURATE("r3")
+  REQUANTIZE_SATURATE_BY("r0", SHIFT) REQUANTIZE_SATURATE_BY("r1", SHIFT)       \
+  REQUANTIZE_SATURATE_BY("r2", SHIFT) REQUANTIZE_SATURATE_BY("r3", SHIFT)
+
+#define REQUANTIZE_FAST_2X2 REQUANTIZE_FAST_2X2_BY("12")
 
 /* X: twice the accumulator. r10 is overwritten. */
 #define REQUANTIZE_GENERAL(X, MULTIPLIER, OFFSET, SHIFT)  \

@@ -31,20 +31,27 @@ typedef struct {
 
 /* The filters, and the tile they are applied to. The assembly relies on the order of the fields.
  * output: where the next tile's results go; pixel_step: bytes from a pixel to the next.
+ * entry, exit, requantize: of the assembly for two pixels, where the groups after the first are
+ *   entered and left, and what follows the last one (trecx_wide_prepare).
  * skip: of sixteen groups, those left out in the first turn of a loop over all but the first. */
 typedef struct {
   int8_t *output;
   int32_t pixel_step;
   const uint32_t *end; /* of the weights */
   uint32_t *tile;
-  uint32_t skip;
+  uintptr_t entry, exit;
   const uint32_t *tile_end;
-  int32_t fast;
+  uintptr_t requantize;
   const uint32_t *weights;
+  int32_t fast;
+  uint32_t skip;
 } trecx_wide_run;
 
 /* Bytes of scratch memory for a tile. */
 #define TRECX_WIDE_SCRATCH(groups) (16 * (groups))
+
+/* Fill in the addresses, which follow from the other fields. */
+void trecx_wide_prepare(trecx_wide_run *run);
 
 static inline void trecx_wide_start(trecx_wide_run *run, const trecx_wide_layer *layer,
                                     void *scratch) {
@@ -56,6 +63,7 @@ static inline void trecx_wide_start(trecx_wide_run *run, const trecx_wide_layer 
   run->tile_end = run->tile + 4 * layer->groups;
   run->fast = layer->fast;
   run->weights = layer->weights;
+  trecx_wide_prepare(run);
 }
 
 /* All channels of the tile's two pixels, or of a single one. */

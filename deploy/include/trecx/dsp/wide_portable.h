@@ -26,6 +26,10 @@ static void wide_pixels(const trecx_wide_run *run, int32_t pixels) {
   }
 }
 
+void trecx_wide_prepare(trecx_wide_run *run) {
+  (void)run;
+}
+
 void trecx_wide_tile(const trecx_wide_run *run) {
   wide_pixels(run, 2);
 }

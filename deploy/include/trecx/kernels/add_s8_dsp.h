@@ -12,7 +12,9 @@
  * count: values in each tensor.
  * half_input: position of the input with the multiplier one half, 0 or 1; the other's
  *   zero point, multiplier and shift (at most 0) follow.
- * output_multiplier, output_shift: general requantisation of trecx/dsp/arith.h; the shift is e - 1.
+ * output_multiplier, output_shift: requantisation of trecx/dsp/arith.h; the shift is e - 1.
+ * fast_shift: E = e + 1 of its fast form, 19 or 20 (count is a multiple of 4 then), or 0 for the
+ *   general one.
  * activation_min, activation_max: -128, 127 unless the activation cuts inside.
  * scratch: 1024 bytes. */
 typedef struct {
@@ -22,7 +24,7 @@ typedef struct {
   int32_t output_multiplier;
   int16_t half_input;
   int16_t half_zero_point, scaled_zero_point, output_zero_point;
-  int16_t output_shift;
+  int16_t output_shift, fast_shift;
   int16_t activation_min, activation_max;
 } trecx_add_s8_table_params;
 

@@ -64,7 +64,7 @@ void trecx_conv2d_1x1_s8_eight(const trecx_conv2d_1x1_s8_eight_params *params, c
 
 /* The same operators with weights of 16 bits (trecx/dsp/wide.h); an even number of output channels.
  *
- * scratch: TRECX_WIDE_SCRATCH, then what trecx_window_start takes. */
+ * scratch: twice TRECX_WIDE_SCRATCH, then what trecx_window_start takes. */
 typedef struct {
   trecx_wide_layer layer;
   trecx_window window;
@@ -88,6 +88,28 @@ typedef struct {
 
 void trecx_conv2d_1x1_s8_wide(const trecx_conv2d_1x1_s8_wide_params *params, const int8_t *input,
                               int8_t *output, void *scratch);
+
+/* 1x1 kernel, stride 1, no padding, by Strassen's algorithm (trecx/dsp/strassen.h).
+ *
+ *   input   [pixels][8 * groups]
+ *   output  [pixels][channels]
+ *
+ * groups: at most TRECX_STRASSEN_MOST_GROUPS. channels: a multiple of 4.
+ * scratch: 7 * (16 * groups + 4) bytes. */
+typedef struct {
+  const uint32_t *weights;
+  int32_t pixels;
+  int16_t groups, channels;
+  int16_t activation_min, activation_max;
+} trecx_conv2d_1x1_s8_strassen_params;
+
+/* E = 12. */
+void trecx_conv2d_1x1_s8_strassen(const trecx_conv2d_1x1_s8_strassen_params *params,
+                                  const int8_t *input, int8_t *output, void *scratch);
+
+/* E = 11. */
+void trecx_conv2d_1x1_s8_strassen_11(const trecx_conv2d_1x1_s8_strassen_params *params,
+                                     const int8_t *input, int8_t *output, void *scratch);
 
 /* A kernel of three rows with vertical stride 2, two output rows at once (trecx/dsp/rowpair.h).
  *

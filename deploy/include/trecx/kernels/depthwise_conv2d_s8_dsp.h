@@ -6,8 +6,8 @@
 
 #include "trecx/dsp/arith.h"
 
-/* Kernel up to 3x3 (smaller ones are embedded in one of 3x3 with zeros), stride 1 or 2 in both
- * directions, any padding, depth multiplier 1, at least four channels.
+/* Kernel up to 3x3 (smaller ones are embedded in one of 3x3 with zeros), any padding, depth
+ * multiplier 1, at least four channels.
  *
  *   input     [input_height][input_width][channels]
  *   output    [output_height][output_width][channels]
@@ -17,12 +17,11 @@
  * scratch memory, one channel behind the other. When input and output have the same size, the
  * output may lie over the input (or begin before it).
  *
- * entries: NULL, or the words of a trecx_depthwise_entry (trecx/dsp/depthwise_inner.h) for each
+ * entries: NULL, or the words of a trecx_depthwise_entry (trecx/dsp/depthwise.h) for each
  *   channel, which are made from weights and constants otherwise; of these only fast_shift is used
  *   then.
- * stride: 1 or 2.
- * rows: spread rows of a strip, (output_height - 1) * stride + 3.
- * scratch: 4 * rows * (16 or, with stride 2, 20) bytes, 4 * sizeof(trecx_depthwise_entry), 8 bytes.
+ * scratch: 4 * ((output_height - 1) * stride + 3) * (16 or, with stride 2, 28) bytes,
+ *   4 * sizeof(trecx_depthwise_entry), 8 bytes.
  */
 typedef struct {
   const int8_t *weights;
@@ -31,13 +30,21 @@ typedef struct {
   int16_t input_height, input_width;
   int16_t output_height, output_width;
   int16_t channels;
-  int16_t stride;
   int16_t pad_top, pad_left;
   int16_t input_zero_point;
   int16_t activation_min, activation_max;
 } trecx_depthwise_conv2d_s8_3x3_params;
 
+/* Stride 1 in both directions. */
 void trecx_depthwise_conv2d_s8_3x3(const trecx_depthwise_conv2d_s8_3x3_params *params,
                                    const int8_t *input, int8_t *output, void *scratch);
+
+/* Stride 1 and an output of exactly five columns. */
+void trecx_depthwise_conv2d_s8_3x3_five(const trecx_depthwise_conv2d_s8_3x3_params *params,
+                                        const int8_t *input, int8_t *output, void *scratch);
+
+/* Stride 2 in both directions. */
+void trecx_depthwise_conv2d_s8_3x3_stride2(const trecx_depthwise_conv2d_s8_3x3_params *params,
+                                           const int8_t *input, int8_t *output, void *scratch);
 
 #endif
