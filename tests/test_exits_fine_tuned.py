@@ -12,10 +12,10 @@ from trecx.errors import InputError
 from trecx.exits import predict, train
 from trecx.exits.joint import joint_model
 from trecx.exits.methods.fine_tuned import FineTuned
-from trecx.exits.optimizer import LayerwiseAdam
+from trecx.exits.optimizer import LayerwiseAdam, make_optimizer
 from trecx.task import ArraySamples, ExitSpec, Recipe
 
-EXIT = ExitSpec("conv1", "tower", {"blocks": [["separable", 8, 2]]}, loss_weight=0.7)
+EXIT = ExitSpec("conv1", "conv", {"pool": 2}, loss_weight=0.7)
 RECIPE = Recipe(
     "fine-tuned",
     "fine-tuned",
@@ -46,12 +46,12 @@ def tuned(folder, given, data, seed=0, **options):
 
 
 def changes(given, trained):
-    """Largest change of every variable of the given network."""
+    """Largest change of every weight of the given network."""
     return {
         variable.path: np.max(np.abs(ops.convert_to_numpy(new) - ops.convert_to_numpy(variable)))
         for layer in given.layers
         for variable, new in zip(
-            layer.variables, trained.model.get_layer(layer.name).variables, strict=True
+            layer.weights, trained.model.get_layer(layer.name).weights, strict=True
         )
     }
 
@@ -61,12 +61,12 @@ def test_given_layers_learn_slowly_and_statistics_stay(tmp_path, given, data):
     trained = tuned(tmp_path, given, data)
     found = changes(given, trained)
     for path, change in found.items():
-        moved = "seed_generator" not in path and "moving" not in path
         # 36 steps of Adam at a hundredth of 0.01, each of about that size at most.
-        assert (0 < change < 36 * 1e-4 * 2) if moved else change == 0, (path, change)
+        good = change == 0 if "moving" in path else 0 < change < 2 * 36 * 1e-4
+        assert good, (path, change)
     early, final = predict(trained.model, data.test)
     assert np.mean(final.argmax(1) == before.argmax(1)) > 0.95
-    assert np.mean(early.argmax(1) == before.argmax(1)) > 0.7
+    assert np.mean(early.argmax(1) == before.argmax(1)) > 0.6
 
 
 def test_labels_are_not_used_with_a_share_of_one(tmp_path, given, data):
@@ -142,8 +142,6 @@ def test_options_out_of_range(options):
 
 
 def test_rates_scale_the_steps_and_spare_slow_variables_from_decay():
-    from trecx.exits.optimizer import make_optimizer
-
     fast, slow = (keras.Variable(np.ones(3, "float32"), name=name) for name in "ab")
     recipe = Recipe("r", learning_rate=0.1, weight_decay=0.5)
     optimizer = make_optimizer(recipe, [fast, slow], [1.0, 0.01])
