@@ -50,6 +50,7 @@ def changes(given, trained):
     return {
         variable.path: np.max(np.abs(ops.convert_to_numpy(new) - ops.convert_to_numpy(variable)))
         for layer in given.layers
+        if layer.weights  # Layers without any may be renamed.
         for variable, new in zip(
             layer.weights, trained.model.get_layer(layer.name).weights, strict=True
         )
