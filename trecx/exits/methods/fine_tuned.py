@@ -17,8 +17,8 @@ class FineTuned(Method):
     inputs has a right answer then, crops and mixtures included.
 
     The given layers learn at `base_rate` times the learning rate and without regularisation,
-    which would pull them towards zero; their batch normalisation and dropout compute as in
-    inference, with the statistics of all the data that the network was once trained on.
+    which would pull them towards zero. Batch normalisation stays as it is, with the statistics of
+    all the data that the network was once trained on, and there is no dropout.
 
     Args:
         share: of each output's loss that is distillation, 0..1; the rest is cross-entropy with
@@ -70,11 +70,12 @@ def _as_in_inference(model: keras.Model) -> keras.Model:
         unset = {name: None for name in config if name.endswith("_regularizer")}
         return layer.__class__.from_config(config | unset)
 
-    def call(layer, *args, **kwargs):
-        if isinstance(layer, (layers.BatchNormalization, layers.Dropout)):
-            kwargs["training"] = False
-        return layer(*args, **kwargs)
-
-    copy = keras.models.clone_model(model, clone_function=bare, call_function=call)
+    copy = keras.models.clone_model(model, clone_function=bare)
     copy.set_weights(model.get_weights())
+    # A fixed `training` argument would not do: the outermost model's overrides it.
+    for layer in copy.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+        elif isinstance(layer, layers.Dropout):
+            layer.rate = 0.0
     return copy
