@@ -1,9 +1,14 @@
-"""Random alterations of training images, in NumPy; cheap beside a training step.
+"""Random alterations of training images, cheap beside a training step.
 
 Each takes a batch of images, uint8 of shape (n, h, w, c), and returns one of the same kind.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
+
+from mlperf_tiny.crops import Size, alter_colours, mix, random_crops, resize
 
 
 def flip(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -120,9 +125,41 @@ def rotate_shift_zoom_flip(images: np.ndarray, rng: np.random.Generator) -> np.n
     return affine(flip(images, rng), rng, degrees=10, move=0.05, zoom=0.1)
 
 
+def crop_flip_colour(
+    images: np.ndarray, rng: np.random.Generator, size: Size | None = None
+) -> np.ndarray:
+    """A random part of each image (at `size`, or its own), mirrored, in altered colours."""
+    crops = random_crops(images, rng, size or images.shape[1:3])
+    return alter_colours(flip(crops, rng), rng)
+
+
+def crop_flip_colour_mix(
+    images: np.ndarray, rng: np.random.Generator, size: Size | None = None
+) -> np.ndarray:
+    """As `crop_flip_colour`; half of the images are then blended with another one."""
+    return mix(crop_flip_colour(images, rng, size), rng)
+
+
+_CROPS = {"crop-flip-colour": crop_flip_colour, "crop-flip-colour-mix": crop_flip_colour_mix}
 IMAGE_AUGMENTATIONS = {
     "flip": flip,
     "flip-shift": flip_shift,
     "rotate-shift-flip": rotate_shift_flip,
     "rotate-shift-zoom-flip": rotate_shift_zoom_flip,
+    **_CROPS,
 }
+
+
+def augmentations_to(size: Size) -> dict[str, Callable]:
+    """`IMAGE_AUGMENTATIONS` for larger images, whose results are of `size`.
+
+    Crops are taken from the images as they are; for all others these are resized first.
+    """
+
+    def resized_first(alter: Callable) -> Callable:
+        return lambda images, rng: alter(resize(images, size), rng)
+
+    return {
+        name: partial(alter, size=size) if name in _CROPS else resized_first(alter)
+        for name, alter in IMAGE_AUGMENTATIONS.items()
+    }

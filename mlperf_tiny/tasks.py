@@ -7,7 +7,8 @@ Recipes of each:
 - "tower": our own: a small strided network right behind the first convolution, distilled from the
   final exit, whose features the final classifier reads too; "tower-base" the network without exits
   in the same way;
-- "demo": a short one for the synthetic data.
+- "demo": a short one for the synthetic data;
+- "fine-tuned" (vww): an exit for a network that is trained already, from few images.
 
 Models and data sets are imported when they are asked for.
 """
@@ -38,7 +39,9 @@ def _source(module: str, function: str = "load"):
     return load
 
 
-def _recipes(*, t_recx: Recipe, tower: Recipe, demo: Recipe) -> dict[str, Recipe]:
+def _recipes(
+    *, t_recx: Recipe, tower: Recipe, demo: Recipe, others: tuple[Recipe, ...] = ()
+) -> dict[str, Recipe]:
     """The named recipes with those that follow from them, by name."""
     blind = tuple(dataclasses.replace(e, assist=None, assist_options={}) for e in t_recx.exits)
     recipes = [
@@ -48,6 +51,7 @@ def _recipes(*, t_recx: Recipe, tower: Recipe, demo: Recipe) -> dict[str, Recipe
         tower,
         _without_exits(tower, "tower-base"),
         demo,
+        *others,
     ]
     return {recipe.name: recipe for recipe in recipes}
 
@@ -245,6 +249,26 @@ VWW = Task(
             epochs=10,
             batch_size=32,
             learning_rate=2e-3,
+        ),
+        others=(
+            Recipe(
+                name="fine-tuned",
+                method="fine-tuned",
+                exits=(
+                    ExitSpec(
+                        at="block5_relu",
+                        head="tower",
+                        options={"blocks": (("separable", 64, 2), ("separable", 128, 1))},
+                        loss_weight=1.0,
+                    ),
+                ),
+                epochs=20,
+                batch_size=32,
+                learning_rate=3e-3,
+                warmup_epochs=1,
+                augmentation="crop-flip-colour-mix",
+                method_options={"base_rate": 0.03},
+            ),
         ),
     ),
     default_recipe="t-recx",

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mlperf_tiny.datasets.bad_files import DataWarning
-from mlperf_tiny.datasets.image_files import StreamedImages, read_image, read_images
+from mlperf_tiny.datasets.image_files import LargeImages, StreamedImages, read_image, read_images
 from mlperf_tiny.datasets.visual_wake_words import LABELS, load
 from trecx.errors import DataError, InputError, ToolMissingError
 from trecx.task import ArraySamples
@@ -93,15 +93,73 @@ def test_a_test_set_can_be_named(folder, tmp_path):
         load(folder, test_path=folder)
 
 
-def test_streaming_gives_the_same_as_memory(shared_set):
-    kept, streamed = load(shared_set), load(shared_set, memory_limit=0)
+def test_calibration_can_be_a_part_of_the_test_set(folder, tmp_path):
+    other = write_set(tmp_path / "other", 6, blue=250)
+    data = load(folder, test_path=other, calibration_of_test=0.34)
+    assert len(data.train) == 2 * COUNT
+    for label in LABELS:
+        assert numbers(data.calibration)[label] == [0, 1]
+        assert numbers(data.test)[label] == [2, 3, 4, 5]
+    for split in (data.calibration, data.test):
+        assert split.inputs(slice(None))[:, 0, 0, 2].min() > 0.9
+    with pytest.raises(InputError, match="needs a test set of its own"):
+        load(folder, calibration_of_test=0.5)
+    with pytest.raises(InputError, match="between 0 and 1, got 1"):
+        load(folder, test_path=other, calibration_of_test=1)
+    with pytest.raises(DataError, match="calibration gets none of non_person"):
+        load(folder, test_path=other, calibration_of_test=0.01)
+
+
+def test_training_images_can_be_kept_larger(folder):
+    draw = np.zeros((200, 200, 3), np.uint8)
+    draw[:, 100:] = 255
+    Image.fromarray(draw).save(folder / "person/COCO_000000000039.jpg", quality=95)
+    data = load(folder, large_side=192)
+    assert isinstance(data.train, LargeImages)
+    assert isinstance(data.test, ArraySamples) and not isinstance(data.test, LargeImages)
+    assert data.train.x.shape[1:] == (192, 192, 3)
+    last = np.array([len(data.train) - 1])
+    plain = load(folder).train
+    np.testing.assert_allclose(data.train.inputs(last), plain.inputs(last), atol=0.1)
+    crops = data.train.augmented(np.repeat(last, 8), np.random.default_rng(0), "crop-flip-colour")
+    assert crops.shape == (8, 96, 96, 3) and crops.dtype == np.float32
+    assert crops[:, 0, :, 0].std(axis=0).max() > 0.1  # the edge is in different places
+    with pytest.raises(InputError, match=r"large_side must be at least side \(96\), got 64"):
+        load(folder, large_side=64)
+
+
+def test_an_epoch_can_show_every_image_several_times(shared_set):
+    once, thrice = load(shared_set).train, load(shared_set, views=3).train
+    assert len(thrice) == 3 * len(once)
+    n = len(once)
+    np.testing.assert_array_equal(thrice.labels, np.tile(once.labels, 3))
+    np.testing.assert_array_equal(
+        thrice.inputs(np.array([1, n + 1, 2 * n + 5])), once.inputs(np.array([1, 1, 5]))
+    )
+    np.testing.assert_array_equal(thrice.inputs(slice(n, n + 2)), once.inputs(slice(0, 2)))
+    rng = [np.random.default_rng(0) for _ in range(2)]
+    np.testing.assert_array_equal(
+        thrice.augmented(np.array([n + 3]), rng[0], "flip"),
+        once.augmented(np.array([3]), rng[1], "flip"),
+    )
+    with pytest.raises(InputError, match="at least once, got 0"):
+        load(shared_set, views=0)
+
+
+@pytest.mark.parametrize("large_side", [None, 128])
+def test_streaming_gives_the_same_as_memory(shared_set, large_side):
+    kept, streamed = (
+        load(shared_set, memory_limit=limit, large_side=large_side) for limit in (2**30, 0)
+    )
     for indices in (np.array([5, 1, 60]), slice(3, 9)):
         np.testing.assert_array_equal(streamed.train.inputs(indices), kept.train.inputs(indices))
-    a, b = (
-        data.train.augmented(np.arange(6), np.random.default_rng(0), "rotate-shift-zoom-flip")
-        for data in (kept, streamed)
-    )
-    np.testing.assert_array_equal(a, b)
+    for name in ("rotate-shift-zoom-flip", "crop-flip-colour-mix"):
+        a, b = (
+            data.train.augmented(np.arange(6), np.random.default_rng(0), name)
+            for data in (kept, streamed)
+        )
+        assert a.shape == (6, 96, 96, 3)
+        np.testing.assert_array_equal(a, b)
     with pytest.raises(InputError, match=r"unknown augmentation 'spin'.*flip-shift"):
         streamed.train.augmented(np.arange(2), np.random.default_rng(0), "spin")
 

@@ -29,6 +29,7 @@ HEADS = {
     "branchynet": ("conv", {"pool": 2}),
     "sdn": ("pool", {"side": 2}),
     "distilled": ("tower", {"blocks": [["full", 6, 2], ["separable", 8, 1]]}),
+    "fine-tuned": ("tower", {"blocks": [["separable", 8, 2]]}),
 }
 
 

@@ -82,6 +82,30 @@ class ArraySamples:
         return dataclasses.replace(self, x=self.x[indices], labels=self.labels[indices])
 
 
+class Repeated:
+    """Each of `samples` several times, one after the other: so many views of it an epoch.
+
+    With few samples an epoch is otherwise shorter than what is done between two.
+    """
+
+    def __init__(self, samples: Samples, times: int):
+        if times < 1:
+            raise InputError(f"samples must be repeated at least once, got {times}")
+        self.samples, self.labels = samples, np.tile(samples.labels, times)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def inputs(self, indices: np.ndarray | slice) -> np.ndarray:
+        return self.samples.inputs(self._once(indices))
+
+    def augmented(self, indices: np.ndarray, rng: np.random.Generator, name: str) -> np.ndarray:
+        return self.samples.augmented(self._once(indices), rng, name)
+
+    def _once(self, indices: np.ndarray | slice) -> np.ndarray:
+        return np.arange(len(self))[indices] % len(self.samples)
+
+
 @dataclass(frozen=True)
 class DataSplits:
     """One data set in three disjoint parts.

@@ -1,4 +1,4 @@
-"""Image files as arrays, by Pillow (optional: the `train` extra installs it)."""
+"""Image files as arrays, by Pillow."""
 
 import os
 from collections.abc import Sequence
@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mlperf_tiny.augment import IMAGE_AUGMENTATIONS
-from trecx.errors import DataError, InputError, ToolMissingError
+from mlperf_tiny.augment import IMAGE_AUGMENTATIONS, augmentations_to
+from mlperf_tiny.crops import resize
+from mlperf_tiny.datasets.pillow import pillow
+from trecx.errors import DataError, InputError
+from trecx.task import ArraySamples, Samples
 
 _CHUNK = 256
 
@@ -28,7 +31,7 @@ def read_image(path: Path | str, side: int) -> np.ndarray:
     with _opened(path) as image:
         rgb = image.convert("RGB")
     if rgb.size != (side, side):
-        rgb = rgb.resize((side, side), _pillow().Resampling.LANCZOS)
+        rgb = rgb.resize((side, side), pillow().Resampling.LANCZOS)
     return np.asarray(rgb, np.uint8)
 
 
@@ -41,7 +44,7 @@ def image_size(path: Path | str) -> tuple[int, int]:
 @contextmanager
 def _opened(path: Path | str):
     """The image file, with every way in which Pillow reports damage turned into `DataError`."""
-    image_module = _pillow()
+    image_module = pillow()
     try:
         with image_module.open(path) as image:
             yield image
@@ -73,7 +76,7 @@ def read_images(
             if keep:
                 images[position] = image
 
-    _pillow()
+    pillow()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in range(0, len(paths), _CHUNK):
             list(pool.map(read, range(start, min(start + _CHUNK, len(paths)))))
@@ -81,23 +84,38 @@ def read_images(
 
 
 @dataclass(frozen=True)
+class LargeImages(ArraySamples):
+    """Images in memory that are larger than `side`, at which the network reads them.
+
+    Its augmentations get them as they are, and return images of `side`.
+    """
+
+    side: int = 96
+
+    def inputs(self, indices: np.ndarray | slice) -> np.ndarray:
+        return self._to_input(resize(self.x[indices], (self.side, self.side)))
+
+
+@dataclass(frozen=True)
 class StreamedImages:
     """Samples (see `trecx.task.Samples`) that are decoded whenever they are asked for.
 
-    paths: n files. labels: int64 (n,). An input is the pixels times `scale`.
+    paths: n files. labels: int64 (n,). An input is the pixels times `scale`. large_side: at which
+    augmentations get the images; they return images of `side`.
     """
 
     paths: Sequence[Path]
     labels: np.ndarray
     side: int
     scale: float = 1 / 255
+    large_side: int | None = None
     augmentations: dict = field(default_factory=lambda: dict(IMAGE_AUGMENTATIONS))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def inputs(self, indices: np.ndarray | slice) -> np.ndarray:
-        return self._to_input(self._pixels(indices))
+        return self._to_input(self._pixels(indices, self.side))
 
     def augmented(self, indices: np.ndarray, rng: np.random.Generator, name: str) -> np.ndarray:
         if name == "none":
@@ -105,11 +123,12 @@ class StreamedImages:
         if name not in self.augmentations:
             known = ", ".join(["none", *self.augmentations])
             raise InputError(f"unknown augmentation {name!r}; this data set has: {known}")
-        return self._to_input(self.augmentations[name](self._pixels(indices), rng))
+        pixels = self._pixels(indices, self.large_side or self.side)
+        return self._to_input(self.augmentations[name](pixels, rng))
 
-    def _pixels(self, indices: np.ndarray | slice) -> np.ndarray:
+    def _pixels(self, indices: np.ndarray | slice, side: int) -> np.ndarray:
         chosen = [self.paths[i] for i in np.arange(len(self))[indices]]
-        images, bad = read_images(chosen, self.side)
+        images, bad = read_images(chosen, side)
         if bad:
             raise DataError(next(iter(bad.values())))
         return images
@@ -118,11 +137,31 @@ class StreamedImages:
         return batch.astype(np.float32) * np.float32(self.scale)
 
 
-def _pillow():
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ToolMissingError(
-            "reading images needs Pillow, which is not installed: pip install 'trecx[train]'"
-        ) from None
-    return Image
+def image_samples(
+    paths: Sequence[Path],
+    labels: np.ndarray,
+    side: int,
+    *,
+    large_side: int | None = None,
+    memory_limit: int = 2**30,
+) -> tuple[Samples, dict[str, str]]:
+    """Samples of image files, without those that cannot be decoded; path -> reason of these.
+
+    side: at which the network reads them. large_side: at which augmentations get them, if they
+    are to see more than the network does. memory_limit: bytes of pixels to keep in memory; more
+    are decoded whenever they are needed.
+    """
+    stored = large_side or side
+    in_memory = len(paths) * stored * stored * 3 <= memory_limit
+    images, unusable = read_images(paths, stored, keep=in_memory)
+    bad = {str(paths[position]): reason for position, reason in unusable.items()}
+    good = np.delete(np.arange(len(paths)), list(unusable))
+    labels = labels[good]
+    augmentations = augmentations_to((side, side)) if large_side else IMAGE_AUGMENTATIONS
+    if not in_memory:
+        kept = [paths[i] for i in good]
+        return StreamedImages(kept, labels, side, 1 / 255, large_side, augmentations), bad
+    images = images[good] if unusable else images
+    if large_side:
+        return LargeImages(images, labels, 1 / 255, augmentations, side), bad
+    return ArraySamples(images, labels, 1 / 255, augmentations), bad

@@ -7,17 +7,15 @@ An image counts as person when a person covers more than 2.5 % of it. As in the 
 first tenth of each class by file name is held out of training.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mlperf_tiny.augment import IMAGE_AUGMENTATIONS
 from mlperf_tiny.datasets import LABELS as BENCHMARK_LABELS
 from mlperf_tiny.datasets.bad_files import report_bad_files
-from mlperf_tiny.datasets.image_files import StreamedImages, read_images
-from trecx.errors import DataError
-from trecx.task import ArraySamples, DataSplits, Samples
+from mlperf_tiny.datasets.image_files import image_samples
+from trecx.errors import DataError, InputError
+from trecx.task import DataSplits, Repeated
 
 # In the reference's order, that of the folders' names.
 LABELS = BENCHMARK_LABELS["vww"]
@@ -34,6 +32,9 @@ def load(
     seed: int = 0,
     test_path: str | Path | None = None,
     side: int = SIDE,
+    large_side: int | None = None,
+    calibration_of_test: float | None = None,
+    views: int = 1,
     strict: bool = False,
     memory_limit: int = 2**30,
     name: str = "Visual Wake Words",
@@ -42,13 +43,19 @@ def load(
 
     Inputs are float32 0..1, (n, side, side, 3). The first tenth of each class is the calibration
     split if there is a test set of its own; otherwise one half of it is calibration, the other
-    test. No image is in two splits.
+    test. No image is in two splits. Where images are few, `calibration_of_test` gives calibration
+    more of them.
 
     Args:
         seed: unused, as the split is fixed.
         test_path: folder with the test set, in the same layout. None: the folder beside the
             training set with "_minival" behind its name, if it is there.
         side: images of another size are resized to it.
+        large_side: keep the training images at this side, larger than `side`, for augmentations
+            that take random crops.
+        calibration_of_test: this share of each class of the test set is the calibration split
+            (the first by file name), and nothing is held out of the training set.
+        views: how often an epoch shows each training image, every time altered anew.
         strict: an unusable file is an error; otherwise up to a tenth are skipped, with a warning.
         memory_limit: bytes of pixels of a split to keep in memory; a larger split is decoded
             again whenever it is needed (every file is still checked here).
@@ -58,27 +65,50 @@ def load(
         ToolMissingError: Pillow is not installed.
     """
     folder = find_folder(path)
-    plans = assign_splits(folder, find_test_folder(folder, test_path))
+    _check_options(side, large_side, calibration_of_test)
+    test_folder = find_test_folder(folder, test_path)
+    plans = assign_splits(folder, test_folder, calibration_of_test)
     bad: dict[str, str] = {}
-    splits = {split: _samples(files, side, memory_limit, bad) for split, files in plans.items()}
+    splits = {}
+    for split, classes in plans.items():
+        labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes])
+        splits[split], unusable = image_samples(
+            [path for files in classes for path in files],
+            labels,
+            side,
+            large_side=large_side if split == "train" else None,
+            memory_limit=memory_limit,
+        )
+        bad |= unusable
     total = sum(len(files) for classes in plans.values() for files in classes)
     report_bad_files(bad, total, strict=strict)
     _check_usable(splits, folder)
+    if views != 1:
+        splits["train"] = Repeated(splits["train"], views)
     return DataSplits(name, **splits, labels=LABELS)
 
 
-def assign_splits(folder: Path, test_folder: Path | None) -> dict[str, list[list[Path]]]:
-    """split -> for each class of `LABELS` its files. Raises `DataError` for an empty class."""
+def assign_splits(
+    folder: Path, test_folder: Path | None, calibration_of_test: float | None = None
+) -> dict[str, list[list[Path]]]:
+    """split -> for each class of `LABELS` its files. See `load`; raises as it does."""
+    if calibration_of_test is not None and test_folder is None:
+        raise InputError("calibration_of_test needs a test set of its own: give test_path")
     plans: dict[str, list[list[Path]]] = {"train": [], "calibration": [], "test": []}
     for label in LABELS:
         images = _images(folder / label)
-        held_out = round(HELD_OUT * len(images))
-        calibration = held_out if test_folder else held_out // 2
-        plans["calibration"].append(images[:calibration])
-        plans["train"].append(images[held_out:])
-        plans["test"].append(
-            _images(test_folder / label) if test_folder else images[calibration:held_out]
-        )
+        if test_folder is None:
+            held_out = round(HELD_OUT * len(images))
+            parts = images[held_out:], images[: held_out // 2], images[held_out // 2 : held_out]
+        elif calibration_of_test is None:
+            held_out = round(HELD_OUT * len(images))
+            parts = images[held_out:], images[:held_out], _images(test_folder / label)
+        else:
+            test = _images(test_folder / label)
+            first = round(calibration_of_test * len(test))
+            parts = images, test[:first], test[first:]
+        for split, files in zip(plans, parts, strict=True):
+            plans[split].append(files)
     _check_classes(plans, folder)
     return plans
 
@@ -128,19 +158,11 @@ def _check_classes(plans, folder: Path) -> None:
                 )
 
 
-def _samples(
-    classes: Sequence[Sequence[Path]], side: int, memory_limit: int, bad: dict[str, str]
-) -> Samples:
-    paths = [path for files in classes for path in files]
-    labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes])
-    in_memory = len(paths) * side * side * 3 <= memory_limit
-    images, unusable = read_images(paths, side, keep=in_memory)
-    bad.update((str(paths[position]), reason) for position, reason in unusable.items())
-    good = np.delete(np.arange(len(paths)), list(unusable))
-    if not in_memory:
-        return StreamedImages([paths[i] for i in good], labels[good], side)
-    images = images[good] if unusable else images
-    return ArraySamples(images, labels[good], 1 / 255, IMAGE_AUGMENTATIONS)
+def _check_options(side: int, large_side: int | None, calibration_of_test: float | None) -> None:
+    if large_side is not None and large_side < side:
+        raise InputError(f"large_side must be at least side ({side}), got {large_side}")
+    if calibration_of_test is not None and not 0 < calibration_of_test < 1:
+        raise InputError(f"calibration_of_test must be between 0 and 1, got {calibration_of_test}")
 
 
 def _check_usable(splits, folder: Path) -> None:

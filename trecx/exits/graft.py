@@ -39,6 +39,14 @@ class EarlyExitModel:
             if isinstance(layer, EarlyViewDepthwise):
                 layer.release()
 
+    def freeze_base(self) -> None:
+        """Let only the exits train; the network that they were added to computes as it did."""
+        for layer in self.model.layers:
+            if layer.name in self.base_layers:
+                layer.trainable = False
+                if isinstance(layer, layers.Dropout):
+                    layer.rate = 0.0  # Frozen means that training sees what inference computes.
+
     def plain(self) -> keras.Model:
         """A copy made of standard Keras layers only, for saving and conversion."""
         return plain_copy(self.model)

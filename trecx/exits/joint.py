@@ -5,6 +5,7 @@ import keras
 from trecx.exits.devices import loss_share
 from trecx.exits.graft import EarlyExitModel
 from trecx.exits.methods.method import Method
+from trecx.exits.optimizer import make_optimizer
 from trecx.task import Recipe
 
 
@@ -45,8 +46,11 @@ def joint_model(
         for name in output_names(len(network.exits))
         if method.figure == "accuracy"
     ]
+    optimizer = make_optimizer(
+        recipe, model.trainable_variables, _rates(model, network, method.base_rate)
+    )
     # XLA on the CPU is slower for these networks than the backend's own kernels.
-    model.compile(optimizer=_optimizer(recipe), jit_compile=_jit())
+    model.compile(optimizer=optimizer, jit_compile=_jit())
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -56,12 +60,15 @@ def output_names(exits: int) -> list[str]:
     return [f"exit{n}" for n in range(1, exits + 1)] + ["final"]
 
 
-def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    if not recipe.weight_decay:
-        return keras.optimizers.Adam(recipe.learning_rate)
-    optimizer = keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+def _rates(model: keras.Model, network: EarlyExitModel, base_rate: float) -> list[float]:
+    """Relative learning rates of the trainable variables."""
+    given = {
+        id(variable)
+        for layer in network.model.layers
+        if layer.name in network.base_layers
+        for variable in layer.trainable_variables
+    }
+    return [base_rate if id(v) in given else 1.0 for v in model.trainable_variables]
 
 
 def _jit() -> bool | str:

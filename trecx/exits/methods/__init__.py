@@ -9,6 +9,7 @@ from trecx.exits.methods.base import Base
 from trecx.exits.methods.branchynet import BranchyNet
 from trecx.exits.methods.distilled import Distilled
 from trecx.exits.methods.eenet import EENet
+from trecx.exits.methods.fine_tuned import FineTuned
 from trecx.exits.methods.method import Method
 from trecx.exits.methods.pteenet import PTEENet
 from trecx.exits.methods.sdn import ShallowDeep
@@ -24,6 +25,7 @@ METHODS: dict[str, type[Method]] = {
     "branchynet": BranchyNet,
     "sdn": ShallowDeep,
     "distilled": Distilled,
+    "fine-tuned": FineTuned,
 }
 
 

@@ -29,12 +29,18 @@ class Distilled(Method):
     def loss(self, target, outputs, exits, progress):
         final = outputs[-1]
         total = cross_entropy(target, final)
-        teacher = self._soften(ops.stop_gradient(final))
+        teacher = ops.stop_gradient(final)
         for spec, output in zip(exits, outputs, strict=False):
             hard = cross_entropy(target, output)
-            soft = cross_entropy(teacher, self._soften(output)) * self.temperature**2
+            soft = soft_cross_entropy(teacher, output, self.temperature)
             total = total + spec.loss_weight * ((1 - self.share) * hard + self.share * soft)
         return total
 
-    def _soften(self, probabilities):
-        return ops.softmax(ops.log(ops.maximum(probabilities, FLOOR)) / self.temperature)
+
+def soft_cross_entropy(teacher, student, temperature: float):
+    """Cross-entropy of two distributions, both softened, times the square of the temperature."""
+
+    def soften(probabilities):
+        return ops.softmax(ops.log(ops.maximum(probabilities, FLOOR)) / temperature)
+
+    return cross_entropy(soften(teacher), soften(student)) * temperature**2

@@ -20,11 +20,13 @@ class Method:
     exit_policy: name of the policy that the method was published with.
     figure: what `quality` measures.
     needs_trained_base: whether it works only on a network that is already trained.
+    base_rate: the learning rate of the given network's layers, relative to that of the exits.
     """
 
     exit_policy = "max_softmax"
     figure = "accuracy"
     needs_trained_base = False
+    base_rate = 1.0
 
     def graft(self, base: keras.Model, exits: Sequence[ExitSpec]) -> EarlyExitModel:
         """The network to train, built on `base`."""

@@ -1,7 +1,5 @@
 """PTEENet: exits for a pre-trained, frozen network (Lahiany and Aperstein, arXiv 2501.02508)."""
 
-import keras
-
 from trecx.exits.methods.eenet import EENet
 
 
@@ -17,9 +15,5 @@ class PTEENet(EENet):
 
     def graft(self, base, exits):
         network = super().graft(base, exits)
-        for layer in network.model.layers:
-            if layer.name in network.base_layers:
-                layer.trainable = False
-                if isinstance(layer, keras.layers.Dropout):
-                    layer.rate = 0.0  # Frozen means that training sees what inference computes.
+        network.freeze_base()
         return network
