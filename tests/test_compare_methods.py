@@ -39,6 +39,7 @@ HEADS = {
     "sdn": ("pool", {"side": 2}),
     "eenet": ("confidence", {}),
     "pteenet": ("confidence", {"convs": [6]}),
+    "fine-tuned": ("tower", {"blocks": [["full", 6, 2], ["separable", 8, 1]]}),
 }
 
 

@@ -9,7 +9,7 @@ from mlperf_tiny.zoo.card import CARD, PAGE, ModelCard, read_card
 from trecx.bundle import MANIFEST, Bundle, read_bundle
 from trecx.errors import BundleError, InputError
 from trecx.files import atomic_folder
-from trecx.task import nearest
+from trecx.task import Recipe, nearest
 
 MODELS = Path(__file__).parent / "models"
 SIZE_LIMIT = 8_000_000
@@ -88,7 +88,7 @@ def check_entry(folder: Path, name: str) -> ModelCard:
         ("data", card.data, run.get("data"), "the run"),
         ("synthetic", card.synthetic, run.get("synthetic"), "the run"),
         ("seed", card.seed, run.get("seed"), "the run"),
-        ("recipe", card.recipe.to_json(), run.get("recipe"), "the run"),
+        ("recipe", card.recipe.to_json(), _recipe(run), "the run"),
     ]
     for what, ours, theirs, whose in facts:
         if ours != theirs:
@@ -99,6 +99,14 @@ def check_entry(folder: Path, name: str) -> ModelCard:
     _check_page(folder, card)
     _check_files(folder)
     return card
+
+
+def _recipe(run: dict) -> object:
+    """The recipe of a run; a field that is newer than the run has its default."""
+    try:
+        return Recipe.from_json(run["recipe"]).to_json()
+    except (KeyError, InputError):
+        return run.get("recipe")
 
 
 def copy_files(source: Path, dest: Path, names: Iterable[str]) -> None:
