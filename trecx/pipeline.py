@@ -32,7 +32,7 @@ def train(
 
     options: tensorboard, all_devices; see trecx.exits.train.
     """
-    import trecx.exits  # noqa: F401  (says what to install where Keras is missing)
+    from trecx.exits import train as _needs_keras  # noqa: F401  (or says what to install)
     from trecx.stages.recipes import load_network
     from trecx.stages.training import recipe_for, require_places
     from trecx.task import find_task
