@@ -357,6 +357,8 @@ class PseudoTerminal:
         """Take what the program has written; False when it has gone."""
         try:
             data = os.read(self._device, 4096)
+        except BlockingIOError:
+            return True  # what the last program wrote went with it, and another one has come
         except OSError as error:
             if error.errno != errno.EIO:  # EIO: the last program has closed the terminal
                 raise
