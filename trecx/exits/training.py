@@ -111,7 +111,8 @@ def _build(task: Task, recipe: Recipe, classes: int, seed: int, base: keras.Mode
     method = make_method(recipe)
     if method.needs_trained_base and base is None:
         raise InputError(
-            f"method {recipe.method!r} adds exits to a trained network: give one to start from"
+            f"method {recipe.method!r} adds exits to a trained network: give one to start from "
+            "(--model)"
         )
     keras.utils.set_random_seed(seed)
     network = method.graft(base if base is not None else task.build(classes), recipe.exits)
