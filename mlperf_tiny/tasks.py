@@ -29,14 +29,21 @@ def _model(module: str):
     return build
 
 
-def _source(module: str, function: str = "load"):
+@dataclasses.dataclass(frozen=True)
+class _Source:
     """A loader of a data set module."""
 
-    def load(*args, **kwargs):
-        dataset = importlib.import_module(f"mlperf_tiny.datasets.{module}")
-        return getattr(dataset, function)(*args, **kwargs)
+    module: str
+    function: str = "load"
 
-    return load
+    @property
+    def __wrapped__(self):
+        """The function itself, as `inspect` looks for it."""
+        dataset = importlib.import_module(f"mlperf_tiny.datasets.{self.module}")
+        return getattr(dataset, self.function)
+
+    def __call__(self, *args, **kwargs):
+        return self.__wrapped__(*args, **kwargs)
 
 
 def _recipes(
@@ -87,7 +94,7 @@ IC = Task(
     input_range=(0.0, 255.0),
     labels=LABELS["ic"],
     build=_model("resnet8"),
-    sources={"synthetic": _source("synthetic", "images"), "cifar10": _source("cifar10")},
+    sources={"synthetic": _Source("synthetic", "images"), "cifar10": _Source("cifar10")},
     recipes=_recipes(
         t_recx=Recipe(
             name="t-recx",
@@ -148,7 +155,7 @@ KWS = Task(
     input_range=(-124.0, 60.0),
     labels=LABELS["kws"],
     build=_model("ds_cnn"),
-    sources={"synthetic": _source("synthetic", "words"), "speech": _source("speech_commands")},
+    sources={"synthetic": _Source("synthetic", "words"), "speech": _Source("speech_commands")},
     recipes=_recipes(
         t_recx=Recipe(
             name="t-recx",
@@ -208,8 +215,8 @@ VWW = Task(
     labels=LABELS["vww"],
     build=_model("mobilenet_v1"),
     sources={
-        "synthetic": _source("synthetic", "people"),
-        "vww": _source("visual_wake_words"),
+        "synthetic": _Source("synthetic", "people"),
+        "vww": _Source("visual_wake_words"),
     },
     recipes=_recipes(
         t_recx=Recipe(
@@ -290,7 +297,7 @@ AD = Task(
     input_range=(-15.0, 15.0),
     labels=LABELS["ad"],
     build=lambda _classes: _model("autoencoder")(640),
-    sources={"synthetic": _source("synthetic", "machines")},
+    sources={"synthetic": _Source("synthetic", "machines")},
     recipes={
         "base": AD_BASE,
         "demo": dataclasses.replace(AD_BASE, name="demo", epochs=30, batch_size=128),

@@ -74,7 +74,7 @@ def test_contract(name, tmp_path, base):
 @pytest.mark.parametrize("name", METHODS)
 def test_unknown_options_are_refused(name):
     exits = () if name in ("base", "autoencoder") else recipe_for(name).exits
-    with pytest.raises(InputError, match=f"method '{name}': .*(wrong|no arguments)"):
+    with pytest.raises(InputError, match=f"method '{name}' has no option 'wrong'"):
         make_method(Recipe("r", name, exits, method_options={"wrong": 1}))
 
 

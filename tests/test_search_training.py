@@ -126,7 +126,7 @@ def test_a_search_trains_measures_and_resumes(tmp_path):
     "options, message",
     [
         ({"channels": 100, "project": False}, "first 100 channels are wanted"),
-        ({"channels": 8, "pool": 40}, "the exit cannot be built there: .*pool_size"),
+        ({"channels": 8, "pool": 40}, "cannot be built there: .*pool_size"),
     ],
 )
 def test_an_exit_that_does_not_fit_fails_alone(tmp_path, options, message):

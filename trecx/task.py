@@ -5,17 +5,18 @@ A `Task` is what an application gives trecx. Packages register theirs under the 
 """
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
 import numpy as np
 
 from trecx.errors import InputError
+from trecx.typed import nearest, require_types
 
 ENTRY_POINT_GROUP = "trecx.tasks"
 
@@ -158,11 +159,19 @@ class ExitSpec:
     assist: str | None = None
     assist_options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self):
+        require_types(f"the exit at {self.at!r}", get_type_hints(ExitSpec), vars(self))
+        if self.loss_weight < 0:
+            raise InputError(
+                f"the exit at {self.at!r}: loss_weight must not be negative, got {self.loss_weight}"
+            )
+
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides how a model is trained, but the data and the seed.
 
+    name: of its run folder too, when none is given.
     method: "base" (no exit) or a name of `trecx.exits.methods`.
     learning_rate, schedule: see `learning_rate_at`.
     augmentation: a name that the task's data knows.
@@ -188,10 +197,28 @@ class Recipe:
     method_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
+        require_types(f"recipe {self.name!r}", get_type_hints(Recipe), vars(self))
         checks = [
+            (
+                re.fullmatch(r"[^\s./\\][^/\\\n]*", self.name),
+                "name must be that of a folder",
+                repr(self.name),
+            ),
             (self.epochs >= 1, "epochs must be at least 1", self.epochs),
             (self.batch_size >= 1, "batch_size must be at least 1", self.batch_size),
             (self.learning_rate > 0, "learning_rate must be positive", self.learning_rate),
+            (0 < self.decay <= 1, "decay must be above 0 and at most 1", self.decay),
+            (
+                all(factor > 0 for _, factor in self.milestones),
+                "milestones must have positive factors",
+                self.milestones,
+            ),
+            (
+                self.warmup_epochs >= 0,
+                "warmup_epochs must not be negative",
+                self.warmup_epochs,
+            ),
+            (self.weight_decay >= 0, "weight_decay must not be negative", self.weight_decay),
             (
                 0 <= self.label_smoothing < 1,
                 "label_smoothing must be in 0..1",
@@ -249,19 +276,17 @@ class Recipe:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Recipe":
-        """The inverse of `to_json`. Raises `InputError` for fields that do not exist."""
-        try:
-            value = dict(value)
-            _require_fields(cls, "a recipe", value)
-            for spec in value.get("exits", ()):
-                _require_fields(ExitSpec, "an exit", spec)
-            value["exits"] = tuple(ExitSpec(**spec) for spec in value.get("exits", ()))
-            value["milestones"] = tuple((int(e), float(f)) for e, f in value.get("milestones", ()))
-            return cls(**value)
-        except InputError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise InputError(f"not a recipe: {error}") from None
+        """The inverse of `to_json`. Raises `InputError` for anything else, fields that do not
+        exist included."""
+        _require_fields(cls, "a recipe", value)
+        fields = dict(value)
+        specs = fields.get("exits", ())
+        require_types("a recipe", {"exits": Sequence[Mapping[str, Any]]}, {"exits": specs})
+        for spec in specs:
+            _require_fields(ExitSpec, "an exit", spec)
+        fields["exits"] = tuple(ExitSpec(**spec) for spec in specs)
+        fields["milestones"] = _tuples(fields.get("milestones", ()))
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -279,7 +304,8 @@ class Task:
     build: (classes) -> the base network, an uncompiled functional Keras model with softmax output
         (for kind "anomaly": an autoencoder).
     sources: name -> loader; "synthetic" takes (seed, **options), every other one (path, seed,
-        **options); each returns `DataSplits`. The first is the default.
+        **options); each returns `DataSplits`. The first is the default. Options are keyword-only;
+        their type hints say what a user may give.
     recipes: name -> Recipe; "base" trains the network without exits.
     input_range: smallest and largest input value, for reports and firmware.
     """
@@ -304,11 +330,13 @@ class Task:
         self, source: str | None = None, path: Any = None, *, seed: int = 0, **options
     ) -> DataSplits:
         """Load a data source; without a name the first one, which needs no path."""
-        loader = _lookup(
-            self.sources, source or next(iter(self.sources)), f"data source of task {self.name!r}"
-        )
         arguments = () if path is None else (path,)
-        return loader(*arguments, seed=seed, **options)
+        return self.source(source)(*arguments, seed=seed, **options)
+
+    def source(self, name: str | None = None) -> Callable[..., DataSplits]:
+        """The loader called `name`, or the first. Raises `InputError` if there is none."""
+        name = name or next(iter(self.sources))
+        return _lookup(self.sources, name, f"data source of task {self.name!r}")
 
 
 @cache
@@ -334,20 +362,23 @@ def _lookup(table: Mapping[str, Any], name: str, what: str):
     raise InputError(f"unknown {what}: {name!r}; {nearest(name, table)}")
 
 
-def nearest(name: str, known) -> str:
-    """The end of an error message: the closest of the `known` names, and all if they are few."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return hint + (f"known: {', '.join(known)}" if len(known) <= 12 else f"{len(known)} exist")
-
-
-def _require_fields(cls, what: str, value: Mapping[str, Any]) -> None:
-    """InputError naming the nearest when `value` has a field that the dataclass has not."""
-    known = [field.name for field in dataclasses.fields(cls)]
+def _require_fields(cls, what: str, value: Any) -> None:
+    """InputError unless `value` has the fields that the dataclass needs, and no others."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"not a recipe: {what} is an object with named fields, got {value!r:.40}")
+    known = dataclasses.fields(cls)
     for name in value:
-        if name not in known:
-            raise InputError(f"not a recipe: {what} has no {name!r}; {nearest(name, known)}")
+        if name not in (names := [field.name for field in known]):
+            raise InputError(f"not a recipe: {what} has no {name!r}; {nearest(name, names)}")
+    for wanted in known:
+        required = wanted.default is wanted.default_factory is dataclasses.MISSING
+        if required and wanted.name not in value:
+            raise InputError(f"not a recipe: {what} needs {wanted.name!r}")
+
+
+def _tuples(value):
+    """`value` with its lists, at any depth, as tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _plain(value):

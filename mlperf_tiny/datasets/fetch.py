@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from trecx.errors import DataError
 from trecx.files import write_atomic
-from trecx.task import nearest
+from trecx.typed import nearest
 
 MARKER = ".trecx-archive.json"
 _CHUNK = 1 << 20

@@ -23,7 +23,8 @@ from mlperf_tiny.datasets.speech_samples import Clip, ClipReader, SpeechSamples,
 from mlperf_tiny.datasets.wav import read_wav
 from mlperf_tiny.features import FeatureCache, MfccParams
 from trecx.errors import DataError
-from trecx.task import DataSplits, nearest
+from trecx.task import DataSplits
+from trecx.typed import nearest
 
 SILENCE, UNKNOWN = "silence", "unknown"
 DEFAULT_SHARE = 0.1

@@ -159,6 +159,8 @@ def _check_classes(plans, folder: Path) -> None:
 
 
 def _check_options(side: int, large_side: int | None, calibration_of_test: float | None) -> None:
+    if side < 1:
+        raise InputError(f"side must be at least 1 pixel, got {side}")
     if large_side is not None and large_side < side:
         raise InputError(f"large_side must be at least side ({side}), got {large_side}")
     if calibration_of_test is not None and not 0 < calibration_of_test < 1:

@@ -9,7 +9,8 @@ from mlperf_tiny.zoo.card import CARD, PAGE, ModelCard, read_card
 from trecx.bundle import MANIFEST, Bundle, read_bundle
 from trecx.errors import BundleError, InputError
 from trecx.files import atomic_folder
-from trecx.task import Recipe, nearest
+from trecx.task import Recipe
+from trecx.typed import nearest
 
 MODELS = Path(__file__).parent / "models"
 SIZE_LIMIT = 8_000_000

@@ -12,8 +12,8 @@ from keras import layers, ops
 
 from trecx.errors import InputError
 from trecx.exits.classifier import Classifier
-from trecx.exits.heads import Head, first_channels
-from trecx.task import nearest
+from trecx.exits.heads import Head, first_channels, keras_refusals
+from trecx.typed import nearest, require_options
 
 ASSISTS: dict[str, Callable] = {}
 
@@ -22,10 +22,9 @@ def build_assist(kind: str, head: Head, classifier: Classifier, name: str, optio
     """Build the assistance `kind`. Raises `InputError` when it is unknown or cannot be built."""
     if kind not in ASSISTS:
         raise InputError(f"unknown exit assistance {kind!r}; {nearest(kind, ASSISTS)}")
-    try:
+    require_options(f"exit assistance {kind!r}", ASSISTS[kind], options)
+    with keras_refusals(f"exit assistance {kind!r} with {dict(options)}"):
         return ASSISTS[kind](head, classifier, name, **options)
-    except TypeError as error:
-        raise InputError(f"exit assistance {kind!r}: {error}") from None
 
 
 class EarlyViewDepthwise(layers.DepthwiseConv2D):

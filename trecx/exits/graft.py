@@ -17,7 +17,8 @@ from trecx.exits.classifier import (
     upstream,
 )
 from trecx.exits.heads import build_head
-from trecx.task import ExitSpec, nearest
+from trecx.task import ExitSpec
+from trecx.typed import nearest
 
 
 @dataclass(frozen=True)

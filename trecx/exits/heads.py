@@ -4,15 +4,17 @@ A head is a function (features, classes, name, **options) -> Head, registered in
 its layers `<name>_...` and computes only what TensorFlow Lite's int8 converter can express.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
 from keras import layers
 
 from trecx.errors import InputError
-from trecx.task import nearest
+from trecx.typed import nearest, require_options
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,23 @@ def build_head(kind: str, features, classes: int, name: str, options) -> Head:
             "an exit head needs a feature map (batch, height, width, channels), "
             f"got {features.shape}"
         )
-    try:
+    require_options(f"exit head {kind!r}", HEADS[kind], options)
+    with keras_refusals(f"exit head {kind!r} with {dict(options)}"):
         return HEADS[kind](features, classes, name, **options)
-    except TypeError as error:
-        raise InputError(f"exit head {kind!r}: {error}") from None
+
+
+@contextlib.contextmanager
+def keras_refusals(what: str) -> Iterator[None]:
+    """What Keras says about layers that cannot be, as InputError: `what` cannot be built there."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()
+        said = [line.strip() for line in plain if line.strip()]
+        reason = next((line for line in said if not line.startswith("Exception enc")), repr(error))
+        raise InputError(f"{what} cannot be built there: {reason}") from None
 
 
 @register("t-recx")

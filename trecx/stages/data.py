@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trecx.errors import InputError, TrecxError
+from trecx.errors import InputError
 from trecx.task import DataSplits, Task
+from trecx.typed import fits, option_hints, require_options
 
 SYNTHETIC = "synthetic"
 
@@ -44,34 +46,24 @@ class DataChoice:
         """Raises InputError when path, source and options do not go together, DataError when the
         data are not as they should be."""
         source, path = self._source(task), () if self.path is None else (self.path,)
+        loader = task.source(source)
+        options = self._options(source, inspect.unwrap(loader))
+        return loader(*path, seed=self.seed, **options)
+
+    def _options(self, source: str, loader: Callable) -> dict[str, Any]:
+        """The loader's options. InputError for one that it has not, or of another type."""
         if "seed" in self.options:
             raise InputError("seed is no option of the data source: give --seed")
-        try:
-            return self._loaded(task, source, path)
-        except TrecxError:
-            raise
-        except (TypeError, ValueError) as error:
-            if not self.options:
-                raise
-            raise self._refused(source, error) from None
-
-    def _loaded(self, task: Task, source: str, path: tuple[Path, ...]) -> DataSplits:
-        if self.strict and "strict" not in self.options:
-            try:
-                return task.load_data(source, *path, seed=self.seed, strict=True, **self.options)
-            except TypeError as error:
-                if "unexpected keyword argument 'strict'" not in str(error):
-                    raise
-                # A source without the option never skips a file.
-        return task.load_data(source, *path, seed=self.seed, **self.options)
-
-    def _refused(self, source: str, error: Exception) -> InputError:
-        """What a loader's exception means when the user has given it options."""
-        if "unexpected keyword argument" in str(error):
-            option = str(error).rsplit("'", 2)[-2]
-            return InputError(f"data source {source!r} has no option {option!r}")
-        options = ", ".join(f"{name}={value}" for name, value in self.options.items())
-        return InputError(f"data source {source!r} cannot be loaded with {options}: {error}")
+        hints = option_hints(loader)
+        # The command line takes 7 for a number, also where it is a word's or a speaker's name.
+        options = {
+            name: json.dumps(value) if _is_text(value, hints.get(name, Any)) else value
+            for name, value in self.options.items()
+        }
+        if self.strict and "strict" in hints:  # a source without it never skips a file
+            options.setdefault("strict", True)
+        require_options(f"data source {source!r}", loader, options)
+        return options
 
     def _source(self, task: Task) -> str:
         if self.path is None:
@@ -86,3 +78,9 @@ class DataChoice:
         if self.source is None and not real:
             raise InputError(f"task {task.name!r} reads no data from files")
         return self.source or real[0]
+
+
+def _is_text(value: Any, hint: Any) -> bool:
+    """Whether a number must have been meant as text."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and not fits(value, hint) and fits("", hint)

@@ -12,7 +12,8 @@ from typing import Any
 from trecx.errors import InputError
 from trecx.quiet import load_keras
 from trecx.search import Place, exit_places
-from trecx.task import ExitSpec, Recipe, Task, nearest
+from trecx.task import ExitSpec, Recipe, Task
+from trecx.typed import nearest
 
 # An exit behind almost the whole network saves nothing.
 DEEPEST = 0.95
@@ -215,5 +216,5 @@ def read_recipe(path: Path) -> Recipe:
         return Recipe.from_json(json.loads(path.read_text()))
     except FileNotFoundError:
         raise InputError(f"there is no recipe file {path}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} holds no recipe: {error}") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -106,7 +105,7 @@ class TrainTrial:
         return Outcome(trial, seconds=time.monotonic() - started, **figures)
 
     def _figures(self, trial: Trial) -> dict[str, Any]:
-        from trecx.exits import predict, train
+        from trecx.exits import add_exits, predict, train
         from trecx.exits.cost import segment_macs
 
         load_keras().utils.clear_session()  # layer names and memory of the trial before
@@ -115,7 +114,7 @@ class TrainTrial:
         recipe = dataclasses.replace(self.recipe, exits=trial.candidate.exits)
         recipe = recipe.stretched(trial.epochs)
         plain = _network_of(task, data, self.model_file)
-        _require_buildable(plain, trial.candidate)
+        add_exits(plain, trial.candidate.exits)  # or says why not, before there is a run folder
         base_macs, base_parameters = float(sum(segment_macs(plain))), plain.count_params()
         trained = train(
             task,
@@ -242,25 +241,6 @@ def _published_policy(recipe: Recipe) -> str:
 
     make_method(recipe)  # refuses an unknown method
     return METHODS[recipe.method].exit_policy.replace("-", "_")
-
-
-def _require_buildable(network: Any, candidate: Candidate) -> None:
-    """InputError when the exits do not fit there."""
-    from trecx.exits import add_exits
-
-    try:
-        add_exits(network, candidate.exits)
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"the exit cannot be built there: {_reason(error)}") from None
-
-
-def _reason(error: ValueError) -> str:
-    """The line of Keras's coloured message that says what is wrong."""
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()
-    said = [line.strip() for line in lines if line.strip()]
-    return next((line for line in said if not line.startswith("Exception enc")), repr(error))
 
 
 def _why_none(result: SearchResult) -> str:

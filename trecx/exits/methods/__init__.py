@@ -14,7 +14,8 @@ from trecx.exits.methods.method import Method
 from trecx.exits.methods.pteenet import PTEENet
 from trecx.exits.methods.sdn import ShallowDeep
 from trecx.exits.methods.t_recx import TRecx
-from trecx.task import Recipe, nearest
+from trecx.task import Recipe
+from trecx.typed import nearest, require_options
 
 METHODS: dict[str, type[Method]] = {
     "base": Base,
@@ -33,7 +34,5 @@ def make_method(recipe: Recipe) -> Method:
     """The method of a recipe. Raises `InputError` for an unknown name or unknown options."""
     if recipe.method not in METHODS:
         raise InputError(f"unknown method {recipe.method!r}; {nearest(recipe.method, METHODS)}")
-    try:
-        return METHODS[recipe.method](**recipe.method_options)
-    except TypeError as error:
-        raise InputError(f"method {recipe.method!r}: {error}") from None
+    require_options(f"method {recipe.method!r}", METHODS[recipe.method], recipe.method_options)
+    return METHODS[recipe.method](**recipe.method_options)

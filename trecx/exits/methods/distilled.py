@@ -18,7 +18,7 @@ class Distilled(Method):
             Hinton, Vinyals and Dean do (arXiv 1503.02531).
     """
 
-    def __init__(self, share: float = 0.5, temperature: float = 3.0):
+    def __init__(self, *, share: float = 0.5, temperature: float = 3.0):
         if not 0 <= share <= 1 or temperature <= 0:
             raise InputError(
                 "share must be in 0..1 and temperature positive, "

@@ -21,7 +21,7 @@ class EENet(Method):
 
     exit_policy = "confidence"
 
-    def __init__(self, cost_weight: float = 1.0, every_exit: bool = True):
+    def __init__(self, *, cost_weight: float = 1.0, every_exit: bool = True):
         self.cost_weight, self.every_exit = cost_weight, every_exit
         self.costs: list[float] = []
 

@@ -29,7 +29,7 @@ class FineTuned(Method):
 
     needs_trained_base = True
 
-    def __init__(self, share: float = 1.0, temperature: float = 2.0, base_rate: float = 0.1):
+    def __init__(self, *, share: float = 1.0, temperature: float = 2.0, base_rate: float = 0.1):
         if not (0 <= share <= 1 and 0 <= base_rate <= 1 and temperature > 0):
             raise InputError(
                 "share and base_rate must be in 0..1 and temperature positive, "

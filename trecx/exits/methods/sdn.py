@@ -14,7 +14,7 @@ class ShallowDeep(Method):
 
     exit_policy = "shared_max_softmax"
 
-    def __init__(self, start: float = 0.01):
+    def __init__(self, *, start: float = 0.01):
         self.start = start
         self.costs: list[float] = []
 

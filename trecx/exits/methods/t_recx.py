@@ -10,7 +10,7 @@ class TRecx(Method):
     transfer: part of the epochs during which the early view computes with the exit's filters.
     """
 
-    def __init__(self, transfer: float = 0.8):
+    def __init__(self, *, transfer: float = 0.8):
         if not 0 <= transfer <= 1:
             raise InputError(f"transfer must be a share of the epochs in 0..1, got {transfer}")
         self.transfer = transfer
