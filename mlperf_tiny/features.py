@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from trecx.errors import DataError, InputError
-from trecx.files import write_atomic
+from trecx.files import read_arrays, write_atomic
 
 SAMPLE_RATE = 16000
 
@@ -270,9 +269,8 @@ class FeatureCache:
     def load(self, key: str) -> dict[str, np.ndarray] | None:
         """The arrays stored under `key`, or None."""
         try:
-            with open(self._path(key), "rb") as file, np.load(file) as stored:
-                return dict(stored)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return read_arrays(self._path(key))
+        except InputError:
             return None
 
     def store(self, key: str, arrays: dict[str, np.ndarray]) -> None:

@@ -47,6 +47,12 @@ def test_pixels_and_labels(tmp_path, images, write):
         np.testing.assert_array_equal(inputs[..., channel], expected[:, channel])
 
 
+def test_a_tenth_is_for_calibration(tmp_path, images):
+    write_binary(tmp_path / "data", *images)
+    data = cifar10.load(tmp_path / "data")
+    assert (len(data.train), len(data.calibration)) == (90, 10)
+
+
 def test_both_layouts_agree(tmp_path, images):
     write_binary(tmp_path / "cifar-10-batches-bin", *images)
     write_python(tmp_path / "python", *images)
@@ -113,6 +119,9 @@ class Hostile:
         b"\x80\x02K",
         pickle.dumps([1, 2]),
         pickle.dumps({b"data": np.zeros((2, 5), np.uint8), b"labels": [0, 1]}),
+        pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0.5, 1.0]}),
+        pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": ["0", "1"]}),
+        pickle.dumps({b"data": np.zeros((0, 3072), np.uint8), b"labels": []}),
         pickle.dumps(Hostile()),
     ],
 )

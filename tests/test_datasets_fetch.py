@@ -384,3 +384,8 @@ def test_progress_bar_shows_every_stage(server, tmp_path, capsys):
         fetch(archive_of(server), tmp_path, progress=bar)
     shown = capsys.readouterr().err
     assert all(stage in shown for stage in ("download", "check", "unpack"))
+
+
+def test_a_malformed_url(tmp_path):
+    with pytest.raises(DataError, match=r"URL must be well-formed, got http://\[bad"):
+        fetch("cifar10", tmp_path, url="http://[bad")

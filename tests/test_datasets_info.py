@@ -1,15 +1,18 @@
 """What is told of a data folder."""
 
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from mlperf_tiny.datasets import speech_commands, visual_wake_words
 from mlperf_tiny.datasets.info import SPLITS, inspect
 from tests.support.speech_tree import WORDS, speech_tree, write_wav
+from trecx.cli import main
 from trecx.errors import DataError
 
 
@@ -73,6 +76,18 @@ def test_unusable_files_are_counted_and_named(tmp_path):
     assert info.notes[-1] == "and 3 more unusable files"
 
 
+def test_odd_names_stay_on_their_lines(tmp_path):
+    tree = speech_tree(tmp_path / "tree")
+    (tree / "up/an\nn_nohash_0.wav").write_bytes(b"RIFF")
+    (tree / os.fsdecode(b"up/\xff_nohash_0.wav")).write_bytes(b"RIFF")
+    (tree / "up/ann_nohash_2.wav").unlink()
+    [info] = inspect(tree)
+    assert info.unusable == 2 and "such as up/ann_nohash_2.wav" in info.notes[2]
+    shown = CliRunner().invoke(main, ["data", "info", str(tree)])
+    assert "an n_nohash_0.wav: must be a PCM" in shown.stdout
+    assert "\\udcff_nohash_0.wav: must be a PCM" in shown.stdout
+
+
 def test_images_are_counted_as_the_loader_splits_them(tmp_path):
     folder = write_images(tmp_path / "vww", size=(120, 80))
     (folder / "person/000.jpg").write_bytes(b"x")
@@ -104,7 +119,7 @@ def test_cifar10(tmp_path):
     [info] = inspect(write_cifar10(tmp_path / "cifar-10-batches-bin"))
     assert info.source == "cifar10"
     assert info.layout == "binary version (*.bin)"
-    assert info.totals == {"train": 25000, "calibration": 5000, "test": 6000}
+    assert info.totals == {"train": 27000, "calibration": 3000, "test": 6000}
     assert len(info.counts) == 10
     assert info.raw == {"32 x 32 pixels, RGB": 36000}
 

@@ -1,5 +1,6 @@
 """The Speech Commands loader on a small generated tree."""
 
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -318,6 +319,53 @@ def test_a_bad_background_recording_is_skipped(tree):
     }
 
 
+def test_listed_recordings_that_are_not_there(tree):
+    (tree / "up/ann_nohash_2.wav").unlink()
+    shutil.rmtree(tree / "bed")  # without a word's folder its lines mean nothing
+    with pytest.warns(DataWarning, match=r"lists but not in .*: 1, such as up/ann_nohash_2\.wav"):
+        load(tree, cache=None)
+    with pytest.raises(DataError, match=r"such as up/ann_nohash_2\.wav"):
+        load(tree, cache=None, strict=True)
+
+
+def test_links_that_lead_nowhere_are_bad_files(tree, tmp_path):
+    (tree / "up/zoe_nohash_0.wav").symlink_to("nowhere.wav")
+    (tree / "up/zoe_nohash_1.wav").symlink_to("zoe_nohash_1.wav")
+    for _ in range(2):
+        with pytest.warns(
+            DataWarning, match=r"skipped 2 of 84 .*zoe_nohash_0\.wav: cannot be read"
+        ):
+            load(tree, cache=tmp_path / "cache")
+
+
+def test_capitals_in_the_suffix(tree):
+    expected = load(tree, cache=None)
+    for path in [*tree.glob("yes/*_nohash_[01].wav"), *tree.glob("_*/*.wav")]:
+        path.rename(path.with_suffix(".WAV"))
+    data = load(tree, cache=None)
+    np.testing.assert_array_equal(data.train.labels, expected.train.labels)
+    assert sorted(data.train.inputs(slice(None)).sum((1, 2, 3))) == sorted(
+        expected.train.inputs(slice(None)).sum((1, 2, 3))
+    )
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    tree = speech_tree(tmp_path / "tree", lists=False)
+    name = os.fsdecode(b"up/\xff\xfe_nohash_0.wav")
+    shutil.copy(tree / "up/ann_nohash_0.wav", tree / name)
+    data = load(tree, cache=tmp_path / "cache", silence=0, calibration_speakers="ann")
+    assert name in files(data.train) + files(data.test)
+
+
+def test_a_word_may_be_called_silence(tree):
+    (tree / "bed").rename(tree / "silence")
+    for name in ("validation_list.txt", "testing_list.txt"):
+        (tree / name).write_text((tree / name).read_text().replace("bed/", "silence/"))
+    assert load(tree, cache=None).labels == ("cat", "silence", "up", "yes")
+    with pytest.raises(DataError, match=r"'silence' is among the words.*use silence=0"):
+        load(tree, cache=None, silence=0.1)
+
+
 def test_good_data_gives_no_warning(shared_tree):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -351,6 +399,14 @@ def list_is_binary(tree):
     (tree / "testing_list.txt").write_bytes(b"\xff\xfe\x00")
 
 
+def list_has(line):
+    def damage(tree):
+        with open(tree / "testing_list.txt", "a") as file:
+            file.write(f"{line}\n")
+
+    return damage
+
+
 def empty_lists(tree):
     for name in ("validation_list.txt", "testing_list.txt"):
         (tree / name).write_text("")
@@ -370,6 +426,10 @@ def short_noise(tree):
         (no_validation_list, {}, "validation_list.txt is missing"),
         (lists_overlap, {}, "must share no file, got 1 in both, such as up/ann_nohash_3.wav"),
         (list_is_binary, {}, "testing_list.txt must be a text file"),
+        (list_has("/yes/eve_nohash_0.wav"), {}, "must be <word>/<recording>.wav, got '/yes/eve"),
+        (list_has("../yes/eve_nohash_0.wav"), {}, "must be <word>/<recording>.wav, got '../yes"),
+        (list_has("./yes/eve_nohash_0.wav"), {}, "must be <word>/<recording>.wav, got './yes"),
+        (list_has("yes\\eve_nohash_0.wav"), {}, "must be <word>/<recording>.wav, got 'yes"),
         (empty_lists, {}, "calibration has none of"),
         (short_noise, {}, "silence for calibration comes from 10% of each background recording"),
         (break_nothing, {"words": "up,yess"}, "no folder for the word 'yess'; did you mean 'yes'"),

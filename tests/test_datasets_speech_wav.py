@@ -1,5 +1,7 @@
 """WAV files, good and bad."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,16 @@ def test_fit_length_pads_at_the_end_and_cuts_the_end():
     assert fit_length(SAMPLES, 8).tolist() == [*SAMPLES.tolist(), 0, 0]
     assert fit_length(SAMPLES, 8).dtype == np.int16
     assert fit_length(SAMPLES, 2).tolist() == [0, 1]
+
+
+def test_no_damage_to_a_header_is_more_than_a_data_error(tmp_path):
+    path, rng = tmp_path / "a.wav", np.random.default_rng(0)
+    write_wav(path, SAMPLES)
+    whole = path.read_bytes()
+    for _ in range(1000):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, 48, 3):
+            damaged[place] = rng.choice([0, 1, 2, 16, 255, rng.integers(256)])
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError):
+            read_wav(path)

@@ -188,6 +188,13 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     assert read_image(tmp_path / f"a.{suffix}", 96).shape == (96, 96, 3)
 
 
+def test_sixteen_bits_of_grey_are_scaled(tmp_path):
+    grey = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    expected = np.repeat(grey[..., None] // 256, 3, axis=2)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 64), expected)
+
+
 @pytest.mark.parametrize("memory_limit", [2**30, 0])
 def test_one_bad_image_is_skipped_counted_and_named(folder, memory_limit):
     bad = folder / "person/COCO_000000000010.jpg"

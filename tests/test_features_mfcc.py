@@ -160,6 +160,19 @@ def test_a_damaged_cache_entry_counts_as_absent(tmp_path, damage):
     assert store.load("k") is None
 
 
+def test_no_damage_to_a_cache_entry_is_more_than_an_absence(tmp_path):
+    store = FeatureCache(tmp_path)
+    store.store("k", {"features": np.zeros(8), "bad": np.array([1])})
+    [entry] = tmp_path.iterdir()
+    whole = entry.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= rng.integers(1, 256)
+        entry.write_bytes(damaged)
+        store.load("k")
+
+
 def test_a_cache_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="feature cache"):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from trecx.errors import InputError
 
@@ -26,6 +29,23 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz file. InputError, with the reason alone as its message, when it cannot
+    be read or is damaged anywhere."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise InputError(f"the checksum of {damaged} differs")
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except InputError:
+        raise
+    # zipfile raises RuntimeError for what it takes for encryption or a newer version.
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        raise InputError(str(error)) from None
 
 
 def require_replaceable(path: Path, marker: str) -> None:

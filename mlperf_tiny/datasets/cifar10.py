@@ -24,14 +24,16 @@ TEST_FILE = "test_batch"
 
 
 def load(
-    path: str | Path, *, seed: int = 0, calibration: int = 5000, name: str = "CIFAR-10"
+    path: str | Path, *, seed: int = 0, calibration: int | None = None, name: str = "CIFAR-10"
 ) -> DataSplits:
     """Read CIFAR-10 from `path` or from its usual folder inside.
 
     The published test set is the test split; `calibration` of the training images, drawn by
-    `seed` with the classes in equal shares, become the calibration split. Pixels stay 0..255.
+    `seed` with the classes in equal shares, become the calibration split (None: a tenth, 5,000 of
+    the published set). Pixels stay 0..255.
 
-    Raises `DataError` when the folder has neither layout or a file is damaged.
+    Raises `DataError` when the folder has neither layout or a file is damaged, `InputError` when
+    there are not so many images.
     """
     folder, suffix = _find_layout(Path(path))
     read = _read_binary if suffix else _read_pickled
@@ -42,7 +44,8 @@ def load(
         augmentations=IMAGE_AUGMENTATIONS,
     )
     test = ArraySamples(*read(folder / (TEST_FILE + suffix)))
-    kept, held_out = split_indices(train.labels, calibration, seed=seed)
+    held_out_count = len(train) // 10 if calibration is None else calibration
+    kept, held_out = split_indices(train.labels, held_out_count, seed=seed)
     return DataSplits(name, train.take(kept), train.take(held_out), test, CIFAR10_CLASSES)
 
 
@@ -101,6 +104,8 @@ def _checked(path: Path, pixels: np.ndarray, labels: np.ndarray):
             f"{path}: images must be uint8 of shape ({len(labels)}, {IMAGE_BYTES}), "
             f"got {pixels.dtype} {pixels.shape}"
         )
+    if not len(labels) or labels.dtype.kind not in "iu":
+        raise DataError(f"{path}: labels must be whole numbers, got {len(labels)} {labels.dtype}")
     if labels.min() < 0 or labels.max() >= len(CIFAR10_CLASSES):
         raise DataError(f"{path}: labels must be 0..9, got {labels.min()}..{labels.max()}")
     images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)

@@ -203,7 +203,12 @@ def progress_bar() -> Iterator[Progress]:
 
 
 def _check(archive: Archive) -> None:
-    parts = urlsplit(archive.url)
+    try:
+        parts = urlsplit(archive.url)
+    except ValueError as error:
+        raise DataError(
+            f"an archive's URL must be well-formed, got {archive.url}: {error}"
+        ) from None
     if parts.scheme not in ("http", "https") or not PurePosixPath(parts.path).name:
         raise DataError(f"an archive's URL must be http(s) and name a file, got {archive.url}")
     digest = archive.sha256

@@ -29,7 +29,10 @@ def read_image(path: Path | str, side: int) -> np.ndarray:
         ToolMissingError: Pillow is not installed.
     """
     with _opened(path) as image:
-        rgb = image.convert("RGB")
+        # Pillow cuts 16-bit greys off at 255 instead of scaling them.
+        grey16 = image.mode.startswith("I")
+        eight_bits = pillow().fromarray(np.uint8(np.asarray(image) >> 8)) if grey16 else image
+        rgb = eight_bits.convert("RGB")
     if rgb.size != (side, side):
         rgb = rgb.resize((side, side), pillow().Resampling.LANCZOS)
     return np.asarray(rgb, np.uint8)

@@ -100,7 +100,7 @@ def _inspect_folder(folder: Path) -> list[DataInfo]:
         return [_cifar10(folder)]
     if any((folder / label).is_dir() for label in visual_wake_words.LABELS):
         return [_visual_wake_words(folder)]
-    if next(folder.glob("*/*.wav"), None):
+    if speech_commands.has_word_folders(folder):
         return [_speech(folder)]
     return []
 
@@ -131,6 +131,7 @@ def _cifar10(folder: Path) -> DataInfo:
 
 
 def _visual_wake_words(folder: Path) -> DataInfo:
+    folder = visual_wake_words.find_folder(folder)
     test_folder = visual_wake_words.find_test_folder(folder)
     plans = visual_wake_words.assign_splits(folder, test_folder)
     files = [path for classes in plans.values() for paths in classes for path in paths]
@@ -163,6 +164,7 @@ def _speech(folder: Path) -> DataInfo:
     raw, bad = _survey(recordings, _length)
     speakers = {speech_commands.speaker_of(path.name) for path in recordings}
     noise, bad_noise = _survey([folder / file for file in layout.noise], _seconds)
+    absent = speech_commands.absent_recordings(layout)
     lists = "official lists" if layout.listed else "no lists: split by a hash of the speaker"
     return DataInfo(
         source="speech",
@@ -177,6 +179,7 @@ def _speech(folder: Path) -> DataInfo:
             f"{len(speakers)} speakers",
             f"{sum(noise.values())} background recordings"
             + (f" of {', '.join(noise)}" if noise else ": no silence class, no added noise"),
+            *([absent] if absent else []),
             *_notes(bad | bad_noise),
         ],
     )
@@ -192,7 +195,7 @@ def _survey(
         try:
             raw[describe(path)] += 1
         except DataError as error:
-            bad[path] = str(error)
+            bad[path] = " ".join(str(error).split())  # also where a name has line breaks
     return dict(raw.most_common()), bad
 
 

@@ -11,6 +11,7 @@ without lists a hash of the speaker decides, by the rule that made the official 
 
 import hashlib
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from mlperf_tiny.datasets import WORDS
-from mlperf_tiny.datasets.bad_files import report_bad_files
+from mlperf_tiny.datasets.bad_files import DataWarning, report_bad_files
 from mlperf_tiny.datasets.speech_samples import Clip, ClipReader, SpeechSamples, usable_features
 from mlperf_tiny.datasets.wav import read_wav
 from mlperf_tiny.features import FeatureCache, MfccParams
@@ -67,7 +68,7 @@ def find_layout(path: str | Path) -> Layout:
     folder = Path(path)
     if not folder.is_dir():
         raise DataError(f"Speech Commands must be a folder of word folders; {folder} is none")
-    if not next(folder.glob("*/*.wav"), None):
+    if not has_word_folders(folder):
         folder = next((folder / name for name in FOLDERS if (folder / name).is_dir()), folder)
     words = {
         entry.name: _wav_files(folder, entry.name)
@@ -81,6 +82,11 @@ def find_layout(path: str | Path) -> Layout:
             f"(<word>/<speaker>_nohash_<take>.wav); {folder} has {found}"
         )
     return Layout(folder, words, _wav_files(folder, NOISE_FOLDER), _read_lists(folder))
+
+
+def has_word_folders(folder: Path) -> bool:
+    """Whether there are WAV files in the folders of `folder`."""
+    return any(map(_is_wav, folder.glob("*/*")))
 
 
 def load(
@@ -134,6 +140,10 @@ def load(
     training_noise = plan.training_noise()
     splits: dict[str, SpeechSamples] = {}
     looked_at = set(layout.noise)
+    if absent := absent_recordings(layout):
+        if strict:
+            raise DataError(absent)
+        warnings.warn(absent, DataWarning, stacklevel=2)
     for split in SPLITS:
         clips, numbers = plan.clips(split, files[split], seed if split == "train" else _FIXED_SEED)
         looked_at.update(clip.file for clip in clips)
@@ -187,7 +197,11 @@ def split_by_hash(speaker: str, held_out: float = 0.1) -> str:
     (here calibration), the next test (Warden, "Speech Commands", 2018, section 7).
     """
     largest = 2**27 - 1
-    place = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % (largest + 1) / largest
+    place = (
+        int(hashlib.sha1(speaker.encode(errors="surrogateescape")).hexdigest(), 16)
+        % (largest + 1)
+        / largest
+    )
     if place < held_out:
         return "calibration"
     return "test" if place < 2 * held_out else "train"
@@ -209,8 +223,10 @@ class _Plan:
         others = [word for word, files in layout.words.items() if files and word not in words]
         self._words, self._others = tuple(words), tuple(others)
         self._noise, self._length = noise, params.clip_samples
-        self._silence = _share(SILENCE, silence, bool(noise), f"usable WAV files in {NOISE_FOLDER}")
-        self._unknown = _share(UNKNOWN, unknown, bool(others), "words other than those asked for")
+        needs = f"usable WAV files in {NOISE_FOLDER}"
+        self._silence = _share(SILENCE, silence, bool(noise), needs, self._words)
+        needs = "words other than those asked for"
+        self._unknown = _share(UNKNOWN, unknown, bool(others), needs, self._words)
         self.labels = (
             *self._words,
             *((SILENCE,) if self._silence else ()),
@@ -264,9 +280,15 @@ class _Plan:
         return [part for part in parts if part[2] - part[1] >= self._length]
 
 
-def _share(label: str, asked: float | None, possible: bool, needs: str) -> float:
+def _share(
+    label: str, asked: float | None, possible: bool, needs: str, words: Sequence[str]
+) -> float:
     if asked is None:
-        return DEFAULT_SHARE if possible else 0.0
+        return DEFAULT_SHARE if possible and label not in words else 0.0
+    if asked and label in words:
+        raise DataError(
+            f"class {label!r} is among the words, with recordings of its own: use {label}=0"
+        )
     if not 0 <= asked <= 1:
         raise DataError(f"the share of {label!r} clips must be 0..1, got {asked}")
     if asked and not possible:
@@ -310,10 +332,7 @@ def _read_lists(folder: Path) -> dict[str, frozenset[str]]:
     if len(present) < len(LISTS):
         missing = next(name for split, name in LISTS.items() if split not in present)
         raise DataError(f"{folder} must have both official lists or neither; {missing} is missing")
-    listed = {
-        split: frozenset(line.strip() for line in _read_lines(path) if line.strip())
-        for split, path in present.items()
-    }
+    listed = {split: frozenset(_read_list(path)) for split, path in present.items()}
     both = frozenset.intersection(*listed.values())
     if both:
         raise DataError(
@@ -323,11 +342,29 @@ def _read_lists(folder: Path) -> dict[str, frozenset[str]]:
     return listed
 
 
-def _read_lines(path: Path) -> list[str]:
+def _read_list(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} must be a text file with a recording a line ({error})") from None
+    files = [line.strip() for line in lines if line.strip()]
+    for file in files:
+        word, *rest = file.split("/")
+        # In another form it would name none, and its recording would be trained on.
+        if len(rest) != 1 or word in ("", ".", "..") or not _is_wav(Path(file)):
+            raise DataError(f"{path}: every line must be <word>/<recording>.wav, got {file!r}")
+    return files
+
+
+def absent_recordings(layout: Layout) -> str:
+    """A line on recordings that are listed but not there, though others of their word are; empty
+    when there are none."""
+    there = {file for files in layout.words.values() for file in files}
+    named = frozenset().union(*layout.listed.values())
+    absent = sorted(file for file in named - there if layout.words.get(_word(file)))
+    if not absent:
+        return ""
+    return f"on the official lists but not in {layout.folder}: {len(absent)}, such as {absent[0]}"
 
 
 def _read_noise(layout: Layout, params: MfccParams) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -348,12 +385,19 @@ def _check_classes(splits: Mapping[str, SpeechSamples], labels: Sequence[str], f
         if empty:
             raise DataError(
                 f"every class must have a clip in each split; in {folder}, {split} has none of "
-                f"{', '.join(empty)}"
+                f"{', '.join(empty)}: add recordings, or leave the class out (options words, "
+                "silence, unknown)"
             )
 
 
 def _wav_files(folder: Path, name: str) -> tuple[str, ...]:
-    return tuple(sorted(f"{name}/{path.name}" for path in (folder / name).glob("*.wav")))
+    return tuple(
+        sorted(f"{name}/{path.name}" for path in (folder / name).glob("*") if _is_wav(path))
+    )
+
+
+def _is_wav(path: Path) -> bool:
+    return path.suffix.lower() == ".wav"
 
 
 def _word(file: str) -> str:

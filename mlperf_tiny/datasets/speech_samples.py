@@ -52,11 +52,16 @@ class ClipReader:
 
     def identity(self, clips: Sequence[Clip]) -> list:
         """What tells these clips from others without reading them: name, size, time, start."""
-        stats = {file: os.stat(self.folder / file) for file in {clip.file for clip in clips}}
-        return [
-            [clip.file, stats[clip.file].st_size, stats[clip.file].st_mtime_ns, clip.start]
-            for clip in clips
-        ]
+        stats = {file: _size_and_time(self.folder / file) for file in {c.file for c in clips}}
+        return [[clip.file, *stats[clip.file], clip.start] for clip in clips]
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:  # reading it will say why
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
 
 
 class SpeechSamples:

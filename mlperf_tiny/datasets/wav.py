@@ -26,7 +26,7 @@ def read_wav(path: Path | str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
             data = audio.readframes(frames)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:
         reason = str(error) or "it ends within its header"
         raise DataError(f"{path}: must be a PCM WAV file ({reason})") from None
     if not data or len(data) != 2 * frames:

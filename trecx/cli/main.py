@@ -27,6 +27,10 @@ class _OneLineErrors(click.Group):
 
     def main(self, *args, **kwargs):
         kwargs["standalone_mode"] = False
+        for stream in filter(
+            None, (sys.stdout, sys.stderr)
+        ):  # a file's name may be no text in any encoding
+            stream.reconfigure(errors="backslashreplace")
         try:
             with _one_line_warnings(), _orderly_end():
                 result = super().main(*args, **kwargs)

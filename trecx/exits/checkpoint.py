@@ -6,7 +6,6 @@ a crash at any moment the file holds the last completed epoch.
 
 import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from trecx.errors import TrainingError
-from trecx.files import write_atomic
+from trecx.files import read_arrays, write_atomic
 
 FORMAT = 1
 
@@ -59,13 +58,18 @@ def load(path: Path, identity: dict[str, Any], variables: Sequence) -> Checkpoin
     `identity`: continuing would give a model that neither recipe describes.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            arrays = [file[f"v{n:04d}"] for n in range(len(file.files) - 1)]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise TrainingError(f"{path} is not a readable checkpoint: {error}") from None
-    if meta.pop("format", None) != FORMAT:
-        raise TrainingError(f"{path} was written by another version of trecx")
+        stored = read_arrays(path)
+        meta = json.loads(str(stored.pop("meta")))
+        arrays = [stored[f"v{n:04d}"] for n in range(len(stored))]
+    except (ValueError, KeyError) as error:
+        raise TrainingError(
+            f"{path} is not a readable checkpoint: {error}; start anew in another folder"
+        ) from None
+    if not isinstance(meta, dict) or meta.pop("format", None) != FORMAT:
+        raise TrainingError(
+            f"{path} was written by another version of trecx: resume with that version, or start "
+            "anew in another folder"
+        )
     state = Checkpoint(**meta)
     _check_same(path, state.identity, identity)
     if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:

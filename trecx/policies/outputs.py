@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import enum
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from trecx.errors import InputError
-from trecx.files import write_atomic
+from trecx.files import read_arrays, write_atomic
 from trecx.policies.device import DevicePolicy
 from trecx.policies.rules import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
 
@@ -111,16 +110,15 @@ class ChainOutputs:
     def load(path: Path) -> ChainOutputs:
         """Read what `save` wrote; InputError for any other file."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                count = len(file["quants"])
-                return ChainOutputs(
-                    tuple(file[f"output{k}"] for k in range(count)),
-                    file["labels"],
-                    SplitRole(str(file["split"])),
-                    tuple((float(s), int(z)) for s, z in file["quants"]),
-                    file.get("base"),
-                )
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            stored = read_arrays(path)
+            return ChainOutputs(
+                tuple(stored[f"output{k}"] for k in range(len(stored["quants"]))),
+                stored["labels"],
+                SplitRole(str(stored["split"])),
+                tuple((float(s), int(z)) for s, z in stored["quants"]),
+                stored.get("base"),
+            )
+        except (KeyError, ValueError) as error:
             raise InputError(f"{path} cannot be read as saved exit outputs: {error}") from error
 
     def subset(self, rows: np.ndarray) -> ChainOutputs:
