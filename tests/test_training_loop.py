@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import errno
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,10 +131,54 @@ def test_resuming_with_another_seed_or_data_is_refused(uninterrupted):
         run(uninterrupted[0], resume=True, data=tiny_task.load(train=64))
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    (tmp_path / "checkpoint.npz").write_bytes(b"PK garbage")
-    with pytest.raises(TrainingError, match=r"checkpoint\.npz is not a readable checkpoint"):
+def test_resuming_with_other_data_of_the_same_size_is_refused(uninterrupted):
+    with pytest.raises(TrainingError, match=r"data\.digest was '\w+', now '\w+'"):
+        run(uninterrupted[0], resume=True, data=tiny_task.load(seed=1))
+
+
+def test_a_checkpoint_need_not_know_what_was_added_since(tmp_path, uninterrupted):
+    shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
+    stored = dict(np.load(tmp_path / "checkpoint.npz"))
+    meta = json.loads(str(stored.pop("meta")))
+    del meta["identity"]["data"]["digest"], meta["identity"]["recipe"]["class_balance"]
+    np.savez(tmp_path / "checkpoint.npz", meta=np.array(json.dumps(meta)), **stored)
+    run(tmp_path, resume=True, progress=lambda p: pytest.fail("trained again"))
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path):
+    np.savez(tmp_path / "checkpoint.npz", meta=np.array('{"format": 99}'))
+    with pytest.raises(TrainingError, match="another version of trecx: resume with that version"):
         run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK garbage", b"\x93NUMPY", "flipped", "cut", "no zip"])
+def test_any_damage_to_a_checkpoint_is_named(tmp_path, uninterrupted, damage):
+    whole = bytearray((uninterrupted[0] / "checkpoint.npz").read_bytes())
+    if damage == "flipped":
+        whole[len(whole) // 2] ^= 1
+    if damage == "no zip":
+        whole[whole.rindex(b"PK\x01\x02") + 10] ^= 99  # the method of compression
+    content = whole[:-50] if damage == "cut" else damage if isinstance(damage, bytes) else whole
+    (tmp_path / "checkpoint.npz").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"checkpoint\.npz is not a readable checkpoint: .+"):
+        run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["model.keras", "run.json", "log.csv"])
+def test_files_of_the_user_are_not_overwritten(tmp_path, name, resume):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(InputError, match=f"holds {name} but no checkpoint"):
+        run(tmp_path, resume=resume)
+    assert (tmp_path / name).read_text() == "precious"
+
+
+def test_data_of_another_shape_are_refused_before_training(tmp_path):
+    data = tiny_task.load()
+    smaller = dataclasses.replace(data.train, x=data.train.x[:, :4, :4])
+    with pytest.raises(DataError, match=r"shape \(8, 8, 1\), the data has \(4, 4, 1\)"):
+        run(tmp_path, data=dataclasses.replace(data, train=smaller), tensorboard=True)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_used_folder_is_not_overwritten(uninterrupted):
@@ -180,6 +225,32 @@ def test_a_full_disk_loses_nothing_that_was_saved(tmp_path, uninterrupted, monke
     whole = uninterrupted[1].model.get_weights()
     for one, two in zip(whole, resumed.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("step", "what"), [("write_csv", r"log\.csv"), ("save_trained", "the trained model")]
+)
+def test_a_full_disk_at_the_end_of_an_epoch_or_of_all(tmp_path, monkeypatch, step, what):
+    def fail(*_):
+        raise OSError(errno.EFBIG, "File too large")  # what a limit on files' sizes gives
+
+    monkeypatch.setattr(f"trecx.exits.training.{step}", fail)
+    with pytest.raises(TrainingError, match=rf"{what} cannot be written: .*too large; .*resume"):
+        run(tmp_path, dataclasses.replace(tiny_task.RECIPE, epochs=1))
+    monkeypatch.undo()
+    run(
+        tmp_path,
+        dataclasses.replace(tiny_task.RECIPE, epochs=1),
+        resume=True,
+        progress=lambda p: pytest.fail("trained again"),
+    )
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 2
+
+
+def test_a_file_where_tensorboards_folder_goes(tmp_path):
+    (tmp_path / "tensorboard").write_text("precious")
+    with pytest.raises(OSError, match="File exists"):
+        run(tmp_path, tensorboard=True)
 
 
 def test_tensorboard_on_request(tmp_path):

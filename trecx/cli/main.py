@@ -27,9 +27,8 @@ class _OneLineErrors(click.Group):
 
     def main(self, *args, **kwargs):
         kwargs["standalone_mode"] = False
-        for stream in filter(
-            None, (sys.stdout, sys.stderr)
-        ):  # a file's name may be no text in any encoding
+        # A file's name need not be text in any encoding.
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.reconfigure(errors="backslashreplace")
         try:
             with _one_line_warnings(), _orderly_end():
@@ -53,7 +52,7 @@ class _OneLineErrors(click.Group):
         except OSError as error:
             if error.filename is not None:
                 _fail(f"{error.filename}: {error.strerror}", 2)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 _fail(f"{error.strerror}: what was being written is removed", 2)
             raise
 

@@ -4,9 +4,10 @@ One .npz file without pickled objects, written under a temporary name, flushed, 
 a crash at any moment the file holds the last completed epoch.
 """
 
+import contextlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,19 @@ def save(path: Path, state: Checkpoint, variables: Sequence) -> None:
     arrays = {f"v{n:04d}": ops.convert_to_numpy(v) for n, v in enumerate(variables)}
     content = io.BytesIO()
     np.savez(content, meta=np.array(meta), **arrays)
-    try:
+    with writing(f"the checkpoint of epoch {state.epochs_done}"):
         write_atomic(path, content.getvalue())
+
+
+@contextlib.contextmanager
+def writing(what: str) -> Iterator[None]:
+    """`TrainingError` when a file of the run cannot be written in the block."""
+    try:
+        yield
     except OSError as error:
         raise TrainingError(
-            f"the checkpoint of epoch {state.epochs_done} cannot be written: {error}; what was "
-            "saved before is intact: make room, then resume"
+            f"{what} cannot be written: {error}; what was saved before is intact: make room, then "
+            "resume"
         ) from None
 
 
@@ -92,7 +100,7 @@ def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
 
 def _differences(old, new, where=""):
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+        for key in sorted(old):  # what an older version did not record cannot be compared
+            yield from _differences(old[key], new.get(key), f"{where}.{key}" if where else key)
     elif old != new:
         yield where, old, new

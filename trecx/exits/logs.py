@@ -62,12 +62,13 @@ class EpochLog:
 
 
 def write_csv(path: Path, history: list[dict[str, float]]) -> None:
-    """Write one row an epoch, atomically."""
+    """Write one row an epoch, atomically; a file that has them already stays as it is."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(history[0]))
     writer.writeheader()
     writer.writerows(history)
-    write_atomic(path, text.getvalue())
+    if not path.exists() or path.read_bytes() != text.getvalue().encode():
+        write_atomic(path, text.getvalue())
 
 
 class TensorBoardLog:
@@ -83,6 +84,7 @@ class TensorBoardLog:
             raise ToolMissingError(
                 "TensorBoard logs need TensorFlow: pip install 'trecx[train]', or use log.csv"
             ) from None
+        folder.mkdir(parents=True, exist_ok=True)  # TensorFlow's own error is none of a file's
         self.tf = tf
         self.writer = tf.summary.create_file_writer(str(folder))
 

@@ -81,17 +81,21 @@ def load_trained(run_dir: str | Path) -> TrainedModel:
     )
 
 
+def require_input_shape(model: keras.Model, samples: Samples) -> None:
+    """DataError when `samples` do not have the model's input shape."""
+    wanted, given = model.inputs[0].shape[1:], samples.inputs(slice(0, 1)).shape[1:]
+    if tuple(wanted) != tuple(given):
+        raise DataError(
+            f"the model reads inputs of shape {tuple(wanted)}, the data has {tuple(given)}"
+        )
+
+
 def predict(model: keras.Model, samples: Samples, batch_size: int = 512) -> list[np.ndarray]:
     """Outputs of `model` for all samples: one float32 array (n, columns) an output, exits first.
 
     Raises `DataError` when the samples do not have the model's input shape.
     """
-    first = samples.inputs(slice(0, 1))
-    if tuple(first.shape[1:]) != tuple(model.inputs[0].shape[1:]):
-        raise DataError(
-            f"the model reads inputs of shape {tuple(model.inputs[0].shape[1:])}, "
-            f"the data has {tuple(first.shape[1:])}"
-        )
+    require_input_shape(model, samples)
     pieces = []
     for start in range(0, len(samples), batch_size):
         inputs = samples.inputs(slice(start, start + batch_size))

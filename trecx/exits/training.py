@@ -21,7 +21,14 @@ from trecx.exits.joint import JointModel, joint_model, output_names
 from trecx.exits.logs import EpochLog, Progress, TensorBoardLog, write_csv
 from trecx.exits.methods import make_method
 from trecx.exits.methods.method import Method
-from trecx.exits.trained import TrainedModel, predict, save_trained
+from trecx.exits.trained import (
+    MODEL_FILE,
+    RUN_FILE,
+    TrainedModel,
+    predict,
+    require_input_shape,
+    save_trained,
+)
 from trecx.task import DataSplits, Recipe, Samples, Task
 
 CHECKPOINT_FILE = "checkpoint.npz"
@@ -63,13 +70,16 @@ def train(
     """
     run_dir = Path(run_dir)
     _check(recipe, data, run_dir, resume)
-    board = TensorBoardLog(run_dir / "tensorboard" if tensorboard else None)
     with devices.all_devices() if all_devices else contextlib.nullcontext(1) as device_count:
         if all_devices and base is not None:
             base = _rebuilt(base)
         identity = _identity(task, recipe, data, seed, base, device_count)
         run = _build(task, recipe, len(data.labels), seed, base)
+        require_input_shape(run.model, data.train)
         state = _resumed(run_dir, identity, run) if resume else Checkpoint(identity)
+        if state.history:  # it may have ended between checkpoint and log
+            _write_log(run_dir, state)
+        board = TensorBoardLog(run_dir / "tensorboard" if tensorboard else None)
         log = EpochLog(recipe, len(data.train) // recipe.batch_size, state.epochs_done, progress)
         for epoch in range(state.epochs_done, recipe.epochs):
             figures = _train_epoch(run, data.train, recipe, seed, epoch, log, run_dir)
@@ -77,7 +87,7 @@ def train(
             state.history.append({"epoch": epoch + 1, **figures})
             state.epochs_done = epoch + 1
             checkpoint.save(run_dir / CHECKPOINT_FILE, state, run.variables)
-            write_csv(run_dir / LOG_FILE, state.history)
+            _write_log(run_dir, state)
             board.add(state.history[-1])
     trained = TrainedModel(
         run.network.plain(),
@@ -90,7 +100,8 @@ def train(
         run.method.exit_policy,
         state.history,
     )
-    save_trained(trained, run_dir)
+    with checkpoint.writing("the trained model"):
+        save_trained(trained, run_dir)
     return trained
 
 
@@ -129,6 +140,11 @@ def _rebuilt(model: keras.Model) -> keras.Model:
 def _resumed(run_dir: Path, identity: dict[str, Any], run: _Run) -> Checkpoint:
     path = run_dir / CHECKPOINT_FILE
     return checkpoint.load(path, identity, run.variables) if path.exists() else Checkpoint(identity)
+
+
+def _write_log(run_dir: Path, state: Checkpoint) -> None:
+    with checkpoint.writing(LOG_FILE):
+        write_csv(run_dir / LOG_FILE, state.history)
 
 
 def _train_epoch(
@@ -195,12 +211,28 @@ def _identity(
     return {
         "task": task.name,
         "recipe": recipe.to_json(),
-        "data": {"name": data.name, "train": len(data.train), "labels": list(data.labels)},
+        "data": {
+            "name": data.name,
+            "train": len(data.train),
+            "labels": list(data.labels),
+            "digest": _digest_of_samples(data.train),
+        },
         "seed": seed,
         "base": None if base is None else _digest(base),
         "backend": keras.backend.backend(),
         "devices": device_count,
     }
+
+
+def _digest_of_samples(samples: Samples) -> str:
+    """Hash of all labels and of a few inputs' means, which tells other data of the same size.
+
+    Means to four digits, as features of sound may differ in their last bits between machines.
+    """
+    some = np.linspace(0, len(samples) - 1, 16).astype(int)
+    means = [f"{np.mean(x, dtype=np.float64):.4g}" for x in samples.inputs(some)]
+    labels = np.asarray(samples.labels, "<i8").tobytes()
+    return hashlib.sha256(labels + ",".join(means).encode()).hexdigest()[:16]
 
 
 def _digest(model: keras.Model) -> str:
@@ -226,7 +258,14 @@ def _check(recipe: Recipe, data: DataSplits, run_dir: Path, resume: bool) -> Non
         raise InputError(f"the run's folder cannot be written: {error}") from None
     if not os.access(run_dir, os.W_OK | os.X_OK):  # The first checkpoint would find out.
         raise InputError(f"the run's folder cannot be written: no permission for {run_dir}")
-    if not resume and (run_dir / CHECKPOINT_FILE).exists():
+    written = (CHECKPOINT_FILE, LOG_FILE, MODEL_FILE, RUN_FILE)
+    present = [name for name in written if (run_dir / name).exists()]
+    if CHECKPOINT_FILE in present and not resume:
         raise InputError(
             f"{run_dir} already holds a training run; resume it, or choose another folder"
+        )
+    if present and CHECKPOINT_FILE not in present:  # it would be overwritten
+        raise InputError(
+            f"{run_dir} holds {' and '.join(present)} but no {CHECKPOINT_FILE} to resume: choose "
+            "another folder"
         )

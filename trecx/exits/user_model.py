@@ -1,6 +1,7 @@
 """A user's own Keras model as the network to start from. Nothing in its file is executed."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -25,6 +26,8 @@ def load_network(path: str | Path) -> keras.Model:
     legacy = path.suffix in LEGACY_SUFFIXES
     if legacy:
         _refuse_code(path)
+    elif not zipfile.is_zipfile(path):  # Keras would say that there is no such file
+        raise InputError(f"{path} cannot be read as a Keras model: it is no .keras archive")
     try:
         model = keras.models.load_model(
             path,
