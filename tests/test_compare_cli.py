@@ -40,6 +40,8 @@ WRONG = {
     "search kws --max-accuracy-loss -1 -o out": ["0 points or above, got -1"],
     "search kws --max-macs 0 -o out": ["largest cost must be above 0"],
     "search kws --width 0 -o out": ["widths must be above 0"],
+    "search kws --width nan -o out": ["widths must be above 0"],
+    "compare kws --target toaster -o out": ["no board 'toaster'"],
     "search kws --loss-weight -1 -o out": ["loss weights must be above 0"],
     "search kws --rungs 2,x -o out": ["--rungs", "'2,x'"],
     "search kws --rungs 6,2 -o out": ["increasing numbers of epochs"],

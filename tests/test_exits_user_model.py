@@ -112,6 +112,18 @@ def test_files_that_are_no_model(tmp_path):
         load_network(tmp_path / "weights.h5")
 
 
+def test_a_damaged_archive_is_no_model(tmp_path, saved):
+    path = saved(tiny_task.build())
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="cannot be read as a Keras model: the checksum of "):
+        load_network(path)
+    path.write_bytes(whole[:-30])
+    with pytest.raises(InputError, match="cannot be read as a Keras model: File is not a zip"):
+        load_network(path)
+
+
 def test_models_that_do_not_fit(saved):
     path = saved(tiny_task.build())
     with pytest.raises(

@@ -245,6 +245,13 @@ def test_export_with_other_data_is_refused(folder, tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+def test_export_with_a_base_that_is_none_is_refused(folder, tmp_path):
+    line = ["export", folder / "run", "-o", tmp_path / "b", "--base", folder / "run", *DATA]
+    text = refused(*line)
+    assert "base network must have no exits" in text
+    assert not (tmp_path / "b").exists()
+
+
 def test_float_model_is_refused(folder, tmp_path):
     """Converted without quantisation, as TensorFlow's documentation shows first."""
     import keras

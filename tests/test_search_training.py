@@ -1,6 +1,7 @@
 """The search with Keras: where networks can be cut, trained trials, and what is refused."""
 
 import dataclasses
+import errno
 import json
 import re
 
@@ -9,7 +10,7 @@ import pytest
 from keras import layers
 
 from tests.support import tiny_task
-from trecx.errors import BudgetError, InputError
+from trecx.errors import BudgetError, InputError, StorageError
 from trecx.search import Candidate, Settings, Trial, exit_places
 from trecx.stages.data import DataChoice
 from trecx.stages.recipes import good_places, places_of, require_place
@@ -136,6 +137,17 @@ def test_an_exit_that_does_not_fit_fails_alone(tmp_path, options, message):
     outcome = train(Trial(candidate, 1))
     assert re.search(message, outcome.error) and "\n" not in outcome.error
     assert not (tmp_path / RUNS_FOLDER).exists()
+
+
+def test_a_full_disk_is_no_fault_of_the_candidate(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("trecx.exits.checkpoint.write_atomic", fail)
+    recipe, budget = find_task("kws").recipe("demo"), Settings().budget
+    train = TrainTrial("kws", recipe, str(tmp_path), DATA, budget, "max_softmax")
+    with pytest.raises(StorageError, match=r"No space left on device.*make room"):
+        train(Trial(Candidate(recipe.exits), 1))
 
 
 def test_a_budget_that_no_candidate_meets_names_the_nearest(tmp_path):

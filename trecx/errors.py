@@ -18,6 +18,7 @@ any other exception is a bug. A message says the rule, the value received, and w
     |  |- TargetTimeoutError      no answer in time
     |  `- MemoryGuardError        stack overflow or damaged arena canary
     |- TrainingError              training cannot go on (NaN loss, mismatched resume)
+    |  `- StorageError            a file of the run cannot be written (a full disk)
     `- VerificationError          an internal check failed: trecx produced something wrong
 
 `TrecxWarning` is for what does not stop the work; the command line prints it as one line too.
@@ -84,6 +85,10 @@ class MemoryGuardError(TargetError):
 
 class TrainingError(TrecxError):
     exit_code = 6
+
+
+class StorageError(TrainingError):
+    pass
 
 
 class VerificationError(TrecxError):

@@ -31,21 +31,24 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         raise
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file. InputError, with the reason alone as its message, when it cannot
-    be read or is damaged anywhere."""
+def require_whole_archive(path: Path) -> None:
+    """InputError, with the reason alone as its message, unless all of a zip archive is as it was
+    written."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-        if damaged is not None:
-            raise InputError(f"the checksum of {damaged} differs")
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    except InputError:
-        raise
     # zipfile raises RuntimeError for what it takes for encryption or a newer version.
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise InputError(str(error)) from None
+    if damaged is not None:
+        raise InputError(f"the checksum of {damaged} differs")
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz file; raises as `require_whole_archive`."""
+    require_whole_archive(path)
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
 
 
 def require_replaceable(path: Path, marker: str) -> None:

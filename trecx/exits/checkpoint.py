@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from trecx.errors import TrainingError
+from trecx.errors import StorageError, TrainingError
 from trecx.files import read_arrays, write_atomic
 
 FORMAT = 1
@@ -37,7 +37,7 @@ class Checkpoint:
 def save(path: Path, state: Checkpoint, variables: Sequence) -> None:
     """Write `state` and the values of `variables` atomically.
 
-    Raises `TrainingError` when that fails (a full disk): the previous checkpoint is untouched.
+    Raises `StorageError` when that fails (a full disk): the previous checkpoint is untouched.
     """
     meta = json.dumps({"format": FORMAT, **vars(state)})
     arrays = {f"v{n:04d}": ops.convert_to_numpy(v) for n, v in enumerate(variables)}
@@ -49,11 +49,11 @@ def save(path: Path, state: Checkpoint, variables: Sequence) -> None:
 
 @contextlib.contextmanager
 def writing(what: str) -> Iterator[None]:
-    """`TrainingError` when a file of the run cannot be written in the block."""
+    """`StorageError` when a file of the run cannot be written in the block."""
     try:
         yield
     except OSError as error:
-        raise TrainingError(
+        raise StorageError(
             f"{what} cannot be written: {error}; what was saved before is intact: make room, then "
             "resume"
         ) from None

@@ -12,7 +12,7 @@ import numpy as np
 from trecx import __version__
 from trecx.errors import DataError, InputError
 from trecx.exits.joint import output_names
-from trecx.files import write_atomic
+from trecx.files import require_whole_archive, write_atomic
 from trecx.task import Recipe, Samples
 
 MODEL_FILE = "model.keras"
@@ -65,6 +65,7 @@ def load_trained(run_dir: str | Path) -> TrainedModel:
     run_dir = Path(run_dir)
     description = _read_description(run_dir)
     try:
+        require_whole_archive(run_dir / MODEL_FILE)
         model = keras.models.load_model(run_dir / MODEL_FILE, compile=False, safe_mode=True)
     except (OSError, ValueError) as error:
         raise InputError(f"{run_dir / MODEL_FILE} cannot be read: {error}") from None

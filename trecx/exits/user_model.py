@@ -1,7 +1,6 @@
 """A user's own Keras model as the network to start from. Nothing in its file is executed."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import h5py
@@ -9,6 +8,7 @@ import keras
 
 from trecx.errors import InputError
 from trecx.exits.classifier import check_functional, find_classifier
+from trecx.files import require_whole_archive
 
 LEGACY_SUFFIXES = (".h5", ".hdf5")
 
@@ -26,9 +26,9 @@ def load_network(path: str | Path) -> keras.Model:
     legacy = path.suffix in LEGACY_SUFFIXES
     if legacy:
         _refuse_code(path)
-    elif not zipfile.is_zipfile(path):  # Keras would say that there is no such file
-        raise InputError(f"{path} cannot be read as a Keras model: it is no .keras archive")
     try:
+        if not legacy:
+            require_whole_archive(path)  # of any other, Keras says that there is no such file
         model = keras.models.load_model(
             path,
             compile=False,

@@ -137,10 +137,10 @@ def _claim(folder: Path, candidates: Sequence[Candidate], settings: Settings) ->
         write_atomic(path, json.dumps(described, indent=1) + "\n")
         return
     try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    different = sorted(k for k in described if found.get(k) != described[k])
+        known = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} describes no search: {error}; choose another folder") from error
+    different = sorted(k for k in described if known.get(k) != described[k])
     if different:
         raise InputError(
             f"{folder} holds a search with other settings ({', '.join(different)} differ): "

@@ -26,6 +26,7 @@ from trecx.stages.calibrating import path_costs
 from trecx.stages.exporting import quantised_segments
 from trecx.stages.float_outputs import float_chain_outputs
 from trecx.stages.outputs import chain_outputs
+from trecx.targets.boards import load_board
 from trecx.task import DataSplits, Recipe, Task
 from trecx.tflite.importer import read_graph
 
@@ -51,6 +52,7 @@ class Terms:
     def __post_init__(self) -> None:
         for policy in self.policies:
             family(policy)
+        load_board(self.target)
 
 
 @dataclass(frozen=True)

@@ -41,16 +41,18 @@ def export(
     require_replaceable(out, MANIFEST)
     say = progress or (lambda what, done, count: None)
     trained = load_trained(run_dir)
-    if trained.labels != tuple(data.labels) or trained.data != data.name:
-        raise InputError(
-            f"the run was trained on {trained.data!r} with {len(trained.labels)} classes, the "
-            f"data given are {data.name!r} with {len(data.labels)}: give the same data"
-        )
+    _require_same_data(run_dir, trained, data)
+    base_trained = None
+    if base_run is not None:
+        base_trained = load_trained(base_run)
+        _require_same_data(base_run, base_trained, data)
+        if len(base_trained.model.outputs) > 1:
+            raise InputError(f"the base network must have no exits, the one in {base_run} has some")
     say("quantising to int8", 0, 1)
     full, parts = quantised_segments(trained.model, data)
     base = None
-    if base_run is not None:
-        base, _ = quantised_segments(load_trained(base_run).model, data)
+    if base_trained is not None:
+        base, _ = quantised_segments(base_trained.model, data)
     say("quantising to int8", 1, 1)
     graphs = [read_graph(part) for part in parts]
     base_graph = None if base is None else read_graph(base)
@@ -72,6 +74,14 @@ def export(
         calibration=found.calibration,
         test=found.test,
     )
+
+
+def _require_same_data(run_dir: Path, trained, data: DataSplits) -> None:
+    if trained.labels != tuple(data.labels) or trained.data != data.name:
+        raise InputError(
+            f"{run_dir} was trained on {trained.data!r} with {len(trained.labels)} classes, the "
+            f"data given are {data.name!r} with {len(data.labels)}: give the same data"
+        )
 
 
 def quantised_segments(model, data: DataSplits) -> tuple[bytes, list[bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from trecx.errors import BudgetError, InputError, TrainingError
+from trecx.errors import BudgetError, InputError, StorageError, TrainingError
 from trecx.files import write_atomic
 from trecx.policies import Budget, ChainOutputs, PathCosts, SplitRole, family
 from trecx.quiet import load_keras
@@ -56,7 +57,7 @@ class Space:
     most_exits: int = 1
 
     def __post_init__(self) -> None:
-        if not self.widths or min(self.widths) <= 0:
+        if not self.widths or not all(0 < width < math.inf for width in self.widths):
             raise InputError(f"head widths must be above 0, got {self.widths}")
         if self.loss_weights and min(self.loss_weights) <= 0:
             raise InputError(f"loss weights must be above 0, got {self.loss_weights}")
@@ -100,6 +101,8 @@ class TrainTrial:
         started = time.monotonic()
         try:
             figures = self._figures(trial)
+        except StorageError:  # of this disk, not of the candidate
+            raise
         except (InputError, TrainingError) as error:
             figures = {"error": str(error)}
         return Outcome(trial, seconds=time.monotonic() - started, **figures)
