@@ -42,6 +42,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     break_after: of each answer, at most so many body bytes are sent before the connection is cut.
     ranges: whether ranges are understood. statuses: answers to give first, instead of the body.
+    length: what to say instead of the answer's length.
     """
 
     def __init__(self):
@@ -50,6 +51,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.break_after: int | None = None
         self.ranges = True
         self.statuses: list[int] = []
+        self.length: str | None = None
         self.requests: list[str | None] = []
 
     @property
@@ -82,7 +84,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         else:
             self.send_response(200)
-        self.send_header("Content-Length", str(len(body) - start))
+        self.send_header("Content-Length", server.length or str(len(body) - start))
         self.end_headers()
         stop = None if server.break_after is None else start + server.break_after
         self.wfile.write(body[start:stop])
@@ -389,3 +391,8 @@ def test_progress_bar_shows_every_stage(server, tmp_path, capsys):
 def test_a_malformed_url(tmp_path):
     with pytest.raises(DataError, match=r"URL must be well-formed, got http://\[bad"):
         fetch("cifar10", tmp_path, url="http://[bad")
+
+
+def test_a_server_that_does_not_know_the_length(server, tmp_path):
+    server.length = "unknown"
+    check_unpacked(fetch(archive_of(server), tmp_path))

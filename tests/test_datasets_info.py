@@ -103,6 +103,17 @@ def test_images_are_counted_as_the_loader_splits_them(tmp_path):
     assert info.input_shape == (96, 96, 3)
 
 
+def test_photographs_of_many_sizes_take_one_short_line(tmp_path):
+    folder = write_images(tmp_path)
+    for number in range(9):
+        Image.new("RGB", (50 + number, 40)).save(folder / "person" / f"x{number}.png")
+    [info] = inspect(folder)
+    assert len(info.raw) == 10
+    held = info.lines()[2]
+    assert held.startswith("holds    40 of 96 x 96 pixels, 1 of ")
+    assert held.endswith(", 5 of other kinds")
+
+
 def test_images_with_a_test_set_are_one_data_set(tmp_path):
     folder = write_images(tmp_path / "vw_coco2014_96")
     write_images(tmp_path / "vw_coco2014_96_minival", 20)

@@ -18,6 +18,7 @@ from tests.support import tiny_task
 from trecx.errors import DataError, InputError, TrainingError
 from trecx.exits import load_trained, predict, train
 from trecx.exits.batches import EpochBatches, read_ahead
+from trecx.stages.training import no_empty_folder_left
 from trecx.task import ArraySamples, Recipe
 
 # Trains the tiny task in argv[1]; dies by SIGKILL in epoch 3: in the middle of it ("epoch"), or
@@ -405,3 +406,10 @@ def test_predict_needs_the_models_input_shape(uninterrupted):
     wrong = ArraySamples(np.zeros((4, 9, 9, 1)), np.zeros(4, int))
     with pytest.raises(DataError, match=r"shape \(8, 8, 1\), the data has \(9, 9, 1\)"):
         predict(uninterrupted[1].model, wrong)
+
+
+def test_an_interrupted_start_leaves_no_empty_folder(tmp_path):
+    with pytest.raises(KeyboardInterrupt), no_empty_folder_left(tmp_path / "r"):
+        (tmp_path / "r").mkdir()
+        raise KeyboardInterrupt
+    assert not any(tmp_path.iterdir())

@@ -272,8 +272,8 @@ def _download_rest(url: str, part: Path, progress: Progress) -> None:
             mode, done = "ab", have
         else:  # a server that cannot resume sends everything
             mode, done = "wb", 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length is not None else None
+        length = response.length  # None also where the header is no number
+        total = done + length if length is not None else None
         with open(part, mode) as out:
             progress("download", done, total)
             while chunk := _read(response):

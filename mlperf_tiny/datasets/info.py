@@ -60,7 +60,7 @@ class DataInfo:
         return [
             f"{self.title} in {self.folder}",
             f"layout   {self.layout}",
-            f"holds    {', '.join(f'{count} of {what}' for what, count in self.raw.items())}",
+            f"holds    {_most(self.raw)}",
             f"input    {' x '.join(map(str, self.input_shape))}",
             "",
             *(
@@ -70,6 +70,13 @@ class DataInfo:
             *([""] if self.notes else []),
             *self.notes,
         ]
+
+
+def _most(raw: dict[str, int], shown: int = 5) -> str:
+    """The most frequent kinds of files with their numbers; photographs may be of any size."""
+    rest = sum(list(raw.values())[shown:])
+    kinds = [f"{count} of {what}" for what, count in list(raw.items())[:shown]]
+    return ", ".join(kinds + [f"{rest} of other kinds"] * bool(rest))
 
 
 def inspect(path: str | Path) -> list[DataInfo]:

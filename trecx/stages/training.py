@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trecx.errors import InputError, TrecxError
+from trecx.errors import InputError
 from trecx.quiet import load_keras
 from trecx.stages.recipes import (
     LAYOUTS,
@@ -85,11 +85,12 @@ def require_model_file(path: Path) -> None:
 
 @contextmanager
 def no_empty_folder_left(path: Path) -> Iterator[None]:
-    """Remove a folder that is new and still empty when the work in the block fails."""
+    """Remove a folder that is new and still empty when the work in the block fails, or is
+    interrupted."""
     existed = path.exists()
     try:
         yield
-    except TrecxError:
+    except BaseException:
         if not existed and path.is_dir() and not any(path.iterdir()):
             path.rmdir()
         raise
