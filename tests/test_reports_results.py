@@ -7,18 +7,22 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.results import NETWORKS, OURS, Study, main, page
+from benchmarks.comparison import DOCS
+from benchmarks.results import main, page
+from benchmarks.study import Study
 from tests.support.chain_outputs import chain_outputs
 from trecx.policies import LOSSES, PathCosts, SplitRole, benefit_curve
 from trecx.policies.bootstrap import Resamples
 from trecx.reports.quantisation import exit_precisions
 
+OURS = "tower"
+NETWORKS = ("t-recx", "t-recx-no-ev", OURS)
 SPLITS = ((700, 1, SplitRole.CALIBRATION), (900, 2, SplitRole.TEST))
 STRENGTHS = {"base": (2.0, 2.0), "t-recx": (1.0, 2.0), "t-recx-no-ev": (1.1, 1.9), OURS: (1.9, 2.4)}
 COSTS = {"t-recx": (60.0, 104.0), "t-recx-no-ev": (60.0, 102.0), OURS: (30.0, 115.0)}
 
 
-def write_study(folder, shift=0.0, task="ic"):
+def write_study(folder, shift=0.0, task="ic", seed=7):
     """A folder as `trecx compare` writes it, of made-up answers."""
     (folder / "outputs").mkdir(parents=True)
     outputs = {}
@@ -59,7 +63,7 @@ def write_study(folder, shift=0.0, task="ic"):
     figures = {
         "task": task,
         "data": "made-up blobs",
-        "trainings": [{"name": name, "epochs": 3, "seed": 7} for name in STRENGTHS],
+        "trainings": [{"name": name, "epochs": 3, "seed": seed} for name in STRENGTHS],
         "benefit": {"methods": [*methods, {"name": "sdn"}]},
         "precisions": precisions,
     }
@@ -94,48 +98,87 @@ def test_curves_are_those_of_the_outputs(study, folder, tmp_path):
     assert own.reference == "full" and own.picks[0] is not None
 
 
-def test_page_has_the_figures(study):
-    text = page([study], [])
+def figures(folder):
+    return {"name": folder.name, **Study.read(folder).figures()}
+
+
+def rows(text, word):
+    return [line for line in text.splitlines() if word in line]
+
+
+def test_page_has_the_figures(study, folder):
+    text = page([figures(folder)])
     pick = study.entry(OURS).curve.picks[LOSSES.index(1.0)]
     assert f"{100 * pick.reduction.value:.1f} % [" in text
     gain = study.int8.reduction_difference(study.entry(OURS), 2, study.entry("t-recx"))
     assert f"{100 * gain.value:.1f} points [" in text
     assert "| tower | exit 1 | 30.0 % |" in text and "sdn" not in text
-    assert "seeds" not in text
+    assert "The same with" not in text
     assert "3 epochs, seed 7" in text
 
 
 def test_aims_are_judged_by_the_figures(tmp_path):
     write_study(tmp_path / "good")
-    rows = [
-        r for r in page([Study.read(tmp_path / "good")], []).splitlines() if "full depth not" in r
-    ]
     above = Study.read(tmp_path / "good").above_base(OURS)
-    assert above.value > 0 and rows[0].endswith("| yes |")
+    good = page([figures(tmp_path / "good")])
+    assert above.value > 0 and rows(good, "full depth not")[0].endswith("| yes |")
     for file in (tmp_path / "good" / "outputs").glob(f"{OURS}-*.npz"):
         arrays = dict(np.load(file))
         for key in ("output0", "output1"):
             arrays[key] = np.roll(arrays[key], 1, axis=1)
         np.savez(file, **arrays)
-    bad = page([Study.read(tmp_path / "good")], [])
-    assert next(r for r in bad.splitlines() if "full depth not" in r).endswith("| no |")
+    bad = page([figures(tmp_path / "good")])
+    assert rows(bad, "full depth not")[0].endswith("| no |")
     assert "15 % of the FLOPs saved at zero loss | - | no |" in bad
 
 
+def test_aims_are_judged_by_the_mean_over_the_seeds(folder):
+    first = figures(folder)
+    second = first | {"seed": 8, "name": "toy-seed8"}
+    for value, verdict in ((-first["above_base"]["value"] + 0.02, "yes"), (-1.0, "no")):
+        second["above_base"] = {"value": value, "low": value, "high": value}
+        row = rows(page([first, second]), "full depth not")[0]
+        mean = 100 * (first["above_base"]["value"] + value) / 2
+        assert f"seed 8: {100 * value:.2f}; mean {mean:.2f} points | {verdict} |" in row
+
+
+def test_threshold_that_only_one_finds_decides(folder):
+    none, some = [None] * 4, figures(folder)["picks"]["int8"][OURS]
+    assert None not in some
+    for theirs, ours, said in (
+        (none, some, "| t-recx finds no threshold | yes |"),
+        (some, none, "| - | no |"),
+        (none, none, "| - | no |"),
+    ):
+        study = figures(folder)
+        study["picks"]["int8"] |= {"t-recx": theirs, OURS: ours}
+        study["differences"]["base"]["t-recx"] = none
+        assert all(row.endswith(said) for row in rows(page([study]), "more than T-RecX"))
+
+
 def test_repetitions_stand_together(study, folder, tmp_path):
-    write_study(tmp_path / "toy-seed1", shift=0.3)
+    write_study(tmp_path / "toy-seed8", shift=0.3, seed=8)
     write_study(tmp_path / "other", task="kws")
-    repeats = [Study.read(tmp_path / "toy-seed1"), Study.read(tmp_path / "other")]
-    text = page([study], repeats)
-    assert "The same with 2 seeds" in text
+    text = page([figures(f) for f in (tmp_path / "toy-seed8", tmp_path / "other", folder)])
+    assert text.count("The same with") == 1 and "The same with seeds 7, 8" in text
     low, high = sorted(100 * s.entry(OURS).curve.segment_accuracy[0].value
-                       for s in (study, repeats[0]))  # fmt: skip
-    assert f"{(low + high) / 2:.1f} % ({low:.1f} to {high:.1f})" in text
+                       for s in (study, Study.read(tmp_path / "toy-seed8")))  # fmt: skip
+    assert f"{(low + high) / 2:.2f} % ({low:.2f} to {high:.2f})" in text
 
 
-def test_command_writes_page_and_pictures(folder, tmp_path):
+def test_command_writes_figures_page_and_pictures(folder, tmp_path):
     done = CliRunner().invoke(main, [str(folder), "--docs", str(tmp_path)])
     assert done.exit_code == 0, done.output
     text = (tmp_path / "RESULTS.md").read_text()
     for name in ("results-toy.svg", "results-toy-float.svg"):
         assert f"({name})" in text and (tmp_path / name).read_text().startswith("<svg")
+    again = tmp_path / "results" / "toy-seed8"
+    write_study(again, seed=8)
+    assert CliRunner().invoke(main, [str(again), "--docs", str(tmp_path)]).exit_code == 0
+    assert "The same with seeds 7, 8" in (tmp_path / "RESULTS.md").read_text()
+    assert not (tmp_path / "results-toy-seed8.svg").exists()
+
+
+def test_committed_page_is_that_of_the_committed_figures():
+    studies = [json.loads(path.read_text()) for path in (DOCS / "results").glob("*.json")]
+    assert studies and page(studies) == (DOCS / "RESULTS.md").read_text()

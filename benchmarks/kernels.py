@@ -1,20 +1,23 @@
-"""Instructions of every layer of the MLPerf Tiny topologies on an emulated Cortex-M55.
+"""Instructions of every layer of the MLPerf Tiny topologies on an emulated Cortex-M4 or M55.
 
-    python -m benchmarks.kernels_mve [ic kws vww ad] [--optimize balanced|speed] [--all]
+    python -m benchmarks.kernels [ic kws vww ad] [--isa dsp|mve] [--optimize balanced|speed] [--all]
 
-As benchmarks.kernels_dsp, with Helium; ratios are multiply-accumulates an instruction.
+Weights and activations are random. For every layer, the chosen kernel (--all: each one that is
+possible) is run against the interpreter and its instructions are counted. What is printed beside
+the count: the compiler's estimate, multiply-accumulates, how many of them an instruction does,
+bytes of constants, scratch bytes and the overlap gap.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.kernels_dsp import Measured, layers
 from benchmarks.reference_models import MODELS
 from tests.support import random_ops
-from tests.support.kernel_harness import CORTEX_M55, operator_case, run_cases
+from tests.support.kernel_harness import CORTEX_M4, CORTEX_M55, operator_case, run_cases
 from trecx.codegen.lowering import Candidate, Isa, LoweringOptions, Optimize, candidates
 from trecx.codegen.select import lower_chain
 from trecx.codegen.views import find_views
@@ -22,17 +25,47 @@ from trecx.ir.graph import Graph
 from trecx.ir.interpreter import run_graph
 from trecx.ir.ops import macs
 
+CORES = {Isa.DSP: CORTEX_M4, Isa.MVE: CORTEX_M55}
+SHORT_NAMES = {
+    "CONV_2D": "conv",
+    "DEPTHWISE_CONV_2D": "depthwise",
+    "FULLY_CONNECTED": "dense",
+    "AVERAGE_POOL_2D": "pool",
+}
 
-def chosen_candidates(graph: Graph, optimize: Optimize, every: bool) -> list[Candidate]:
+
+@dataclass
+class Measured:
+    name: str
+    graph: Graph
+    candidate: Candidate
+    instructions: int
+    correct: bool
+
+
+def layers(network: str) -> list[tuple[str, Graph]]:
+    """Each operator of a reference topology as a graph of its own, with a short name."""
+    found = []
+    for number, op in enumerate(MODELS[network]().operators):
+        if op.kind != "RESHAPE":
+            name = f"{number:2d} {SHORT_NAMES.get(op.kind, op.kind.lower())}"
+            if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+                name += f" {op.inputs[1].shape[1]}x{op.inputs[1].shape[2]}/{op.attrs.stride[0]}"
+            found.append((name, Graph(name, op.activation_inputs, [op.output], [op])))
+    return found
+
+
+def chosen_candidates(graph: Graph, isa: Isa, optimize: Optimize, every: bool) -> list[Candidate]:
     """What the compiler chooses for the only operator of a graph, or every possible scheme."""
     if every:
-        return [c for c in candidates(graph.operators[0], Isa.MVE) if c.steps]
-    options = LoweringOptions(Isa.MVE, optimize)
-    [[lowered]] = lower_chain([graph], [find_views(graph)], options)
+        return [c for c in candidates(graph.operators[0], isa) if c.steps]
+    [[lowered]] = lower_chain([graph], [find_views(graph)], LoweringOptions(isa, optimize))
     return [lowered.chosen]
 
 
-def measure(named: list[tuple[str, Graph]], optimize: Optimize, every: bool) -> list[Measured]:
+def measure(
+    named: list[tuple[str, Graph]], isa: Isa, optimize: Optimize, every: bool
+) -> list[Measured]:
     """Run each layer with its chosen candidate, or with every possible one."""
     found, cases = [], []
     random = np.random.default_rng(1)
@@ -41,10 +74,10 @@ def measure(named: list[tuple[str, Graph]], optimize: Optimize, every: bool) -> 
         data = random_ops.random_inputs(graph, random, samples=1)
         want = run_graph(graph, data)[0]
         full = [d.reshape(len(d), *t.shape) for d, t in zip(data, graph.inputs, strict=True)]
-        for candidate in chosen_candidates(graph, optimize, every):
+        for candidate in chosen_candidates(graph, isa, optimize, every):
             cases.append(operator_case(op, candidate.steps, full))
             found.append((name, graph, candidate, want))
-    results = run_cases(cases, CORTEX_M55)
+    results = run_cases(cases, CORES[isa])
     return [
         Measured(n, g, c, r.instructions, np.array_equal(r.output.ravel(), np.ravel(want)))
         for (n, g, c, want), r in zip(found, results, strict=True)
@@ -72,12 +105,13 @@ def print_table(title: str, rows: list[Measured]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", default=list(MODELS), help="ic kws vww ad")
+    parser.add_argument("--isa", default="dsp", choices=[isa.value for isa in CORES])
     parser.add_argument("--optimize", default="balanced", choices=[o.value for o in Optimize])
     parser.add_argument("--all", action="store_true", help="every possible kernel of each layer")
     args = parser.parse_args()
     for name in args.networks:
-        rows = measure(layers(name), Optimize(args.optimize), args.all)
-        print_table(f"{name}, {args.optimize}", rows)
+        rows = measure(layers(name), Isa(args.isa), Optimize(args.optimize), args.all)
+        print_table(f"{name}, {args.isa}, {args.optimize}", rows)
         if not args.all:
             total = sum(r.instructions for r in rows)
             work = sum(macs(r.graph.operators[0]) for r in rows)
