@@ -188,6 +188,15 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     assert read_image(tmp_path / f"a.{suffix}", 96).shape == (96, 96, 3)
 
 
+def test_photographs_are_turned_upright(tmp_path):
+    pixels = np.zeros((96, 96, 3), np.uint8)
+    pixels[:20] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 96), np.rot90(pixels, -1))
+
+
 def test_sixteen_bits_of_grey_are_scaled(tmp_path):
     grey = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
     Image.fromarray(grey).save(tmp_path / "a.png")

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlperf_tiny.augment import IMAGE_AUGMENTATIONS, augmentations_to
 from mlperf_tiny.crops import resize
-from mlperf_tiny.datasets.pillow import pillow
+from mlperf_tiny.datasets.pillow import pillow, upright
 from trecx.errors import DataError, InputError
 from trecx.task import ArraySamples, Samples
 
@@ -19,7 +19,7 @@ _CHUNK = 256
 
 
 def read_image(path: Path | str, side: int) -> np.ndarray:
-    """An image of any size and mode as uint8 (side, side, 3).
+    """An image of any size and mode as uint8 (side, side, 3), turned as its EXIF data say.
 
     Another size is resized by a Lanczos filter, which does not keep the proportions: so the
     benchmark's own 96x96 images were made.
@@ -28,7 +28,8 @@ def read_image(path: Path | str, side: int) -> np.ndarray:
         DataError: the file cannot be read or decoded.
         ToolMissingError: Pillow is not installed.
     """
-    with _opened(path) as image:
+    with _opened(path) as stored:
+        image = upright(stored)
         # Pillow cuts 16-bit greys off at 255 instead of scaling them.
         grey16 = image.mode.startswith("I")
         eight_bits = pillow().fromarray(np.uint8(np.asarray(image) >> 8)) if grey16 else image

@@ -12,3 +12,10 @@ def pillow():
             "reading images needs Pillow, which is not installed: pip install 'trecx[train]'"
         ) from None
     return Image
+
+
+def upright(image):
+    """An opened image as its camera was held (EXIF orientation)."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
