@@ -152,6 +152,14 @@ def test_get_refuses_unknown_names_and_foreign_folders(root, tmp_path):
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["file"]
 
 
+def test_get_keeps_what_was_added_to_a_copy(root, tmp_path):
+    copy = zoo_get("ic-test", tmp_path / "copy", root=root)
+    (copy / "run/log.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"not as it came from the zoo .*log\.csv"):
+        zoo_get("ic-test", copy, root=root)
+    assert (copy / "run/log.csv").read_text() == "mine"
+
+
 def test_get_gives_no_damaged_model(root, tmp_path):
     (root / "ic-test/bundle/full.tflite").write_bytes(b"x")
     with pytest.raises(BundleError):

@@ -30,7 +30,7 @@ def zoo_get(name: str, dest: Path | None = None, *, root: Path = MODELS) -> Path
     Returns `dest`; the bundle is in its folder `bundle`, the float network in `run`.
 
     Raises:
-        InputError: no such model, or `dest` exists and is no copy of a zoo model.
+        InputError: no such model, or `dest` exists and is no unaltered copy of a zoo model.
         BundleError: the model is damaged.
     """
     known = [folder.name for folder in _folders(root)]
@@ -38,9 +38,22 @@ def zoo_get(name: str, dest: Path | None = None, *, root: Path = MODELS) -> Path
         raise InputError(f"no model {name!r} in the zoo; {nearest(name, known)}")
     check_entry(root / name, name)
     dest = Path(dest) if dest is not None else Path(name)
+    if (dest / CARD).exists():
+        _require_unaltered(dest)
     with atomic_folder(dest, CARD) as work:
         copy_files(root / name, work, _entry_files(root / name))
     return dest
+
+
+def _require_unaltered(copy: Path) -> None:
+    """InputError when somebody has worked in a copy: renewing it would lose that."""
+    try:
+        check_entry(copy, read_card(copy).name)
+    except BundleError as error:
+        raise InputError(
+            f"{copy} is not as it came from the zoo ({error}): choose another folder, or remove "
+            "it first"
+        ) from None
 
 
 def check_zoo(root: Path = MODELS, limit: int = SIZE_LIMIT) -> dict[str, int]:
