@@ -142,6 +142,18 @@ def test_aims_are_judged_by_the_mean_over_the_seeds(folder):
         assert f"seed 8: {100 * value:.2f}; mean {mean:.2f} points | {verdict} |" in row
 
 
+def test_the_exit_that_loses_most_in_int8_on_average_is_judged(folder):
+    first = figures(folder)
+    second = json.loads(json.dumps(first)) | {"seed": 8, "name": "toy-seed8"}
+    for study, worst in ((first, "base"), (second, "base")):
+        for answer in study["answers"]:
+            value = -0.02 if answer["network"] == worst else 0.001
+            answer["change"] = {"value": value, "low": value, "high": value}
+    first["answers"][-1]["change"]["value"] = -0.03  # the last exit, with one of the seeds
+    [row] = rows(page([first, second]), "int8 loses")
+    assert "| base, full depth: -2.00 points" in row and row.endswith("mean -2.00 points | no |")
+
+
 def test_threshold_that_only_one_finds_decides(folder):
     none, some = [None] * 4, figures(folder)["picks"]["int8"][OURS]
     assert None not in some
