@@ -37,17 +37,19 @@ def option_hints(function: Callable) -> dict[str, Any]:
 def require_options(what: str, function: Callable, options: Mapping[str, Any]) -> None:
     """InputError unless `function` can be called with `options` for its keyword-only parameters.
 
-    what: takes them, for the message.
+    what: takes them, for the message. One that takes any keyword is held to those it names.
     """
     require_types(f"the options of {what}", {"options": Mapping[str, Any]}, {"options": options})
     hints = option_hints(function)
+    parameters = inspect.signature(function).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in options:
-        if name not in hints:
+        if name not in hints and not takes_any:
             raise InputError(f"{what} has no option {name!r}; {nearest(name, hints)}")
     for name in hints.keys() - options.keys():
-        if inspect.signature(function).parameters[name].default is inspect.Parameter.empty:
+        if parameters[name].default is inspect.Parameter.empty:
             raise InputError(f"{what} needs the option {name!r}")
-    require_types(what, hints, options)
+    require_types(what, hints, {n: value for n, value in options.items() if n in hints})
 
 
 def require_types(what: str, hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
