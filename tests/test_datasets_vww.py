@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mlperf_tiny.datasets.bad_files import DataWarning
 from mlperf_tiny.datasets.image_files import LargeImages, StreamedImages, read_image, read_images
@@ -195,6 +195,25 @@ def test_photographs_are_turned_upright(tmp_path):
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png", 96), np.rot90(pixels, -1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_that_of_pillow(tmp_path, orientation):
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 96), expected)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\x00\x00no", b"MM\x00*\x00\x00\x00\x08\xff"])
+@pytest.mark.filterwarnings("ignore:.*EXIF", "ignore:Truncated")
+def test_damaged_exif_data_make_no_image_unusable(tmp_path, exif):
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 96), pixels)
 
 
 def test_sixteen_bits_of_grey_are_scaled(tmp_path):
