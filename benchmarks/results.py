@@ -46,7 +46,27 @@ Figures are of int8 networks unless marked float. A threshold is chosen on the c
 for the loss of accuracy at the head of the column; what stands in the column was then measured on
 the test split. FLOPs are those of the mean path against those of `base`. Intervals: 95 %, bootstrap
 over the test samples, the same resamples for all; differences are paired. A seed draws the weights,
-the order of the samples, their augmentation and, on ic, the calibration split."""
+the order of the samples, their augmentation and, on ic, the calibration split.
+
+A study is one command, `--seed` added for another seed, and its figures are then taken over by
+`python -m benchmarks.results FOLDER`:
+
+    trecx compare ic --data cifar-10-batches-bin --data-option "name=CIFAR-10, JPEG copy" \\
+        --methods t-recx,t-recx-no-ev,tower --recipe tower --epochs 24 -o ic
+    trecx compare kws --data speech_commands --data-option "name=spoken digits" \\
+        --methods t-recx,t-recx-no-ev,tower --recipe tower --epochs 50 -o kws
+    trecx compare kws --data speech_commands --data-option calibration_speakers=jackson \\
+        --data-option test_speakers=nicolas \\
+        --data-option "name=spoken digits, speakers held out" \\
+        --methods t-recx,t-recx-no-ev,tower --recipe tower --epochs 50 -o kws-speakers
+    trecx compare vww --model vww_96.h5 --data coco-person-256/train \\
+        --data-option test_path=coco-person-256/val --data-option large_side=256 \\
+        --data-option calibration_of_test=0.5 --data-option views=8 \\
+        --data-option "name=COCO person, 231 images" \\
+        --methods t-recx.json,fine-tuned.json --epochs 60 -o vww
+
+The two .json files are vww's recipes `t-recx` and `fine-tuned` with their exits at the layers of
+that network: `activation_6` and `activation_10`."""
 
 
 def page(studies: Sequence[dict]) -> str:

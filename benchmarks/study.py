@@ -43,7 +43,7 @@ class Study:
 
     @property
     def title(self) -> str:
-        return f"{self.comparison['task']} on {self.comparison['data']}"
+        return title_of(self.comparison)
 
     @cached_property
     def int8(self) -> BenefitReport:
@@ -177,9 +177,14 @@ def _plain(estimate: Estimate | None) -> dict | None:
     return None if estimate is None else asdict(estimate)
 
 
+def title_of(study: dict) -> str:
+    """Of a comparison, or of the figures of one: studies that differ in their seed share it."""
+    return f"{study['task']} on {study['data']}"
+
+
 def by_title(studies: Sequence[dict]) -> dict[str, list[dict]]:
     """Figures of studies, those of one task and data set together, in the order of their seeds."""
     groups: dict[str, list[dict]] = {}
     for study in sorted(studies, key=lambda s: (s["task"], s["data"], s["seed"])):
-        groups.setdefault(f"{study['task']} on {study['data']}", []).append(study)
+        groups.setdefault(title_of(study), []).append(study)
     return groups

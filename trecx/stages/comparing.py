@@ -22,6 +22,7 @@ from trecx.stages.contenders import (
     train_methods,
 )
 from trecx.stages.data import DataChoice
+from trecx.stages.exporting import require_same_data
 from trecx.stages.recipes import load_network, method_recipe
 from trecx.stages.standings import comparison_report
 from trecx.task import DataSplits, Task
@@ -102,7 +103,7 @@ def compare(
     say = progress or _silent
     base_name = _base_of(runs)
     for run in runs.values():
-        _require_same_data(run, data)
+        require_same_data(run.path, run, data)
     order = [base_name, *(name for name in runs if name != base_name)]
     found: list[Contender] = []
     for name in order:
@@ -158,14 +159,6 @@ def _base_of(runs: dict[str, RunFacts]) -> str:
             f"got {len(names)} and {len(runs) - len(names)}"
         )
     return names[0]
-
-
-def _require_same_data(run: RunFacts, data: DataSplits) -> None:
-    if (run.data, run.labels) != (data.name, tuple(data.labels)):
-        raise InputError(
-            f"{run.path} was trained on {run.data!r} with {len(run.labels)} classes; the data "
-            f"given are {data.name!r} with {len(data.labels)}: give the same data"
-        )
 
 
 def _silent(what: str, done: int, count: int) -> None:

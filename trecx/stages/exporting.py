@@ -41,11 +41,11 @@ def export(
     require_replaceable(out, MANIFEST)
     say = progress or (lambda what, done, count: None)
     trained = load_trained(run_dir)
-    _require_same_data(run_dir, trained, data)
+    require_same_data(run_dir, trained, data)
     base_trained = None
     if base_run is not None:
         base_trained = load_trained(base_run)
-        _require_same_data(base_run, base_trained, data)
+        require_same_data(base_run, base_trained, data)
         if len(base_trained.model.outputs) > 1:
             raise InputError(f"the base network must have no exits, the one in {base_run} has some")
     say("quantising to int8", 0, 1)
@@ -76,11 +76,12 @@ def export(
     )
 
 
-def _require_same_data(run_dir: Path, trained, data: DataSplits) -> None:
-    if trained.labels != tuple(data.labels) or trained.data != data.name:
+def require_same_data(run_dir: Path, run, data: DataSplits) -> None:
+    """InputError unless a run, of which only `data` and `labels` are read, had these data."""
+    if (run.data, run.labels) != (data.name, tuple(data.labels)):
         raise InputError(
-            f"{run_dir} was trained on {trained.data!r} with {len(trained.labels)} classes, the "
-            f"data given are {data.name!r} with {len(data.labels)}: give the same data"
+            f"{run_dir} was trained on {run.data!r} with {len(run.labels)} classes; the data "
+            f"given are {data.name!r} with {len(data.labels)}: give the same data"
         )
 
 

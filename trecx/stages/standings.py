@@ -200,9 +200,9 @@ def _without_assistance(contender: Contender, others: list[Contender]) -> Conten
     if all(spec.assist is None for spec in exits):
         return None
     blind = tuple(dataclasses.replace(spec, assist=None, assist_options={}) for spec in exits)
-    wanted = dataclasses.replace(contender.run.recipe, exits=blind, name="-").to_json()
+    wanted = dataclasses.replace(contender.run.recipe, exits=blind)
     for other in others:
-        if dataclasses.replace(other.run.recipe, name="-").to_json() == wanted:
+        if dataclasses.replace(wanted, name=other.run.recipe.name) == other.run.recipe:
             return other
     return None
 
